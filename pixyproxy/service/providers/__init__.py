@@ -1,0 +1,41 @@
+"""Who draws: one Protocol, and a module for each provider."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """What a provider is asked to draw, already checked against the model's profile."""
+
+    model: str
+    prompt: str
+    parameters: Mapping[str, Any]
+    """Exactly the parameters to send: size, quality, style, background, output_format,
+    output_compression, moderation; what is not in it is left to the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderImage:
+    """What a provider gave: the image's bytes, or a URL that they must be fetched from."""
+
+    data: bytes | None = None
+    url: str | None = None
+    revised_prompt: str | None = None
+    request_id: str | None = None
+
+
+class ImageProvider(Protocol):
+    """Draws an image. Stateless but for its connections; safe for concurrent use."""
+
+    name: str
+
+    def check(self, request: GenerationRequest) -> None:
+        """Raise ConstraintViolationError where the model would refuse a parameter. Costs nothing."""
+
+    async def generate(self, request: GenerationRequest) -> ProviderImage:
+        """Draw, by at most one paid call. Raises an ImagePromptException or ImageGenerationException."""
+
+    async def aclose(self) -> None:
+        """Close the provider's connections."""
