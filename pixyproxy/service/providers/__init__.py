@@ -32,10 +32,16 @@ class ImageProvider(Protocol):
     name: str
 
     def check(self, request: GenerationRequest) -> None:
-        """Raise ConstraintViolationError where the model would refuse a parameter. Costs nothing."""
+        """Raise ConstraintViolationError where the model would refuse a parameter.
+
+        Costs nothing and sends nothing.
+        """
 
     async def generate(self, request: GenerationRequest) -> ProviderImage:
-        """Draw, by at most one paid call. Raises an ImagePromptException or ImageGenerationException."""
+        """Draw, by at most one paid call.
+
+        Raises a leaf of ImagePromptException or of ImageGenerationException.
+        """
 
     async def aclose(self) -> None:
         """Close the provider's connections."""
