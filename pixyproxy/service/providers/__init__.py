@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pixyproxy.core.models import ImageDetailCreate
+
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """What a provider is asked to draw, already checked against the model's profile."""
+    """What a provider is to draw, already checked against the model's profile."""
 
     model: str
     prompt: str
@@ -31,10 +33,11 @@ class ImageProvider(Protocol):
 
     name: str
 
-    def check(self, request: GenerationRequest) -> None:
-        """Raise ConstraintViolationError where the model would refuse a parameter.
+    def prepare(self, image: ImageDetailCreate) -> GenerationRequest:
+        """Check what is asked for against the model's profile, and add the profile's defaults.
 
-        Costs nothing and sends nothing.
+        Costs nothing and sends nothing. Raises ConstraintViolationError with a fault for each
+        field that the model would refuse.
         """
 
     async def generate(self, request: GenerationRequest) -> ProviderImage:
