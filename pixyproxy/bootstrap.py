@@ -1,0 +1,57 @@
+"""The one place where everything is put together: settings become opened services."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from pixyproxy.data.image_repository import ImageRepository
+from pixyproxy.data.image_store import ImageStore
+from pixyproxy.data.init import open_database
+from pixyproxy.service.health import Health
+from pixyproxy.service.image_fetcher import ImageFetcher
+from pixyproxy.service.image_generator import ImageGenerator
+from pixyproxy.service.image_service import ImageService
+from pixyproxy.service.providers.sketch import SketchProvider
+from pixyproxy.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the faces and the command line work with."""
+
+    images: ImageService
+    health: Health
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open everything that `settings` name, and close it at the end, in the opposite order."""
+    async with AsyncExitStack() as stack:
+        store = ImageStore(settings.images, min_free_mb=settings.min_free_mb)
+        store.open()
+        database = open_database(settings.database_url, pool_size=settings.database_pool_size)
+        stack.push_async_callback(database.aclose)
+        await database.migrate()
+        repository = ImageRepository()
+        key = settings.openai_api_key
+        api_key = key.get_secret_value() if key else None
+        generator = ImageGenerator(
+            repository,
+            settings.openai_base_url,
+            api_key,
+            provider=SketchProvider() if settings.generator_name == "sketch" else None,
+            default_model=settings.model,
+            open_context=database.open_context,
+            store=store,
+            fetcher=ImageFetcher(
+                base_url=settings.openai_base_url, api_key=api_key, allow=settings.fetch_allow
+            ),
+            timeout_s=settings.generation_timeout_s,
+            max_concurrent=settings.max_concurrent_generations,
+        )
+        stack.push_async_callback(generator.aclose)
+        images = ImageService(
+            repository, open_context=database.open_context, store=store, generator=generator
+        )
+        health = Health({"database": database.check, "images": store.check_writable})
+        yield Services(images=images, health=health)

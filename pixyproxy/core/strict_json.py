@@ -1,0 +1,39 @@
+"""JSON as strangers send it."""
+
+import json
+from typing import Any, NoReturn
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse UTF-8 JSON. Raises ValueError, with a message for the sender, where there is doubt.
+
+    Stricter than json.loads: no key stands twice in an object (readers disagree on which counts),
+    no NaN or Infinity, nothing nested deeper than Python's stack, no integer of thousands of
+    digits.
+    """
+    try:
+        text = data.decode()
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise ValueError("the body is not valid UTF-8") from None
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+    except _DoubtfulJSONError:
+        raise
+    except ValueError:
+        raise ValueError("the body is not valid JSON") from None
+
+
+class _DoubtfulJSONError(ValueError):
+    """JSON that can be read, but not with certainty."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise _DoubtfulJSONError("a key stands twice in an object of the JSON")
+    return mapping
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _DoubtfulJSONError(f"{name} is not JSON")

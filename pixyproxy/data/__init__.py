@@ -1,0 +1,1 @@
+"""Rows in a database, bytes in a folder."""

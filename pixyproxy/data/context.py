@@ -1,0 +1,122 @@
+"""The database context: one short use of one connection, with or without a transaction."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from pixyproxy.core.exceptions import DatabaseUnavailableError, StorageFullError
+
+_MYSQL_FULL = {1021, 1041, 1114, 3019}
+"""Server error numbers: disk full, out of resources, table full, undo log full."""
+
+
+class DatabaseContext:
+    """A connection for a short while, bounded by a deadline from beginning to end.
+
+    Outside a transaction each statement commits by itself. Leaving without `commit_transaction`
+    rolls back. Whatever the database does, after `deadline_s` seconds it is a
+    DatabaseUnavailableError, and the connection is thrown away.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, deadline_s: float) -> None:
+        self._engine = engine
+        self._deadline_s = deadline_s
+        self._connection: AsyncConnection | None = None
+        self._in_transaction = False
+
+    async def __aenter__(self) -> Self:
+        self._ends_at = asyncio.get_running_loop().time() + self._deadline_s
+        return self
+
+    async def __aexit__(self, exc_type: object, exc: object, traceback: object) -> None:
+        if self._in_transaction:
+            await self.rollback()
+        await self._release()
+
+    async def begin_transaction(self) -> None:
+        """Begin a transaction; on SQLite it takes the write lock at once, since it is to write."""
+        begin = "BEGIN IMMEDIATE" if self._engine.dialect.name == "sqlite" else "BEGIN"
+        await self._run(lambda connection: connection.exec_driver_sql(begin))
+        self._in_transaction = True
+
+    async def commit_transaction(self) -> None:
+        """Commit. When this fails, whether the transaction was committed is unknown."""
+        self._in_transaction = False
+        await self._run(lambda connection: connection.exec_driver_sql("COMMIT"), may_repeat=False)
+
+    async def rollback(self) -> None:
+        """Undo what the transaction has done. Does not fail: a lost connection rolls back too."""
+        self._in_transaction = False
+        try:
+            await self._run(
+                lambda connection: connection.exec_driver_sql("ROLLBACK"), may_repeat=False
+            )
+        except (DatabaseUnavailableError, StorageFullError):
+            await self._discard()
+
+    async def execute(
+        self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[sa.Row[Any]]:
+        """Run one statement with its named parameters and return its rows, if it has any.
+
+        Raises IntegrityError where a unique key is taken, DatabaseUnavailableError and
+        StorageFullError.
+        """
+        result = await self._run(
+            lambda connection: connection.execute(statement, parameters),
+            may_repeat=not self._in_transaction,
+        )
+        return result.all() if result.returns_rows else ()
+
+    async def check(self) -> None:
+        """Raise DatabaseUnavailableError unless the database answers."""
+        await self.execute(sa.text("SELECT 1"))
+
+    async def _run(self, use: Callable[[AsyncConnection], Any], *, may_repeat: bool = True) -> Any:
+        """Use the connection before the deadline; once more on a new one where it was stale."""
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                try:
+                    return await use(await self._acquire())
+                except DBAPIError as error:
+                    if not (may_repeat and error.connection_invalidated):
+                        raise
+                    await self._discard()
+                    return await use(await self._acquire())
+        except IntegrityError:
+            raise
+        except (DBAPIError, InvalidRequestError, PoolTimeoutError, OSError, TimeoutError) as error:
+            if isinstance(error, TimeoutError) or getattr(error, "connection_invalidated", False):
+                await self._discard()
+            raise _translate(error) from error
+
+    async def _acquire(self) -> AsyncConnection:
+        if self._connection is None:
+            self._connection = await self._engine.connect()
+        return self._connection
+
+    async def _release(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def _discard(self) -> None:
+        connection, self._connection = self._connection, None
+        self._in_transaction = False
+        if connection is not None:
+            await connection.invalidate()
+            await connection.close()
+
+
+def _translate(error: BaseException) -> Exception:
+    cause = getattr(error, "orig", None)
+    number = cause.args[0] if cause is not None and cause.args else None
+    if number in _MYSQL_FULL or getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return StorageFullError()
+    return DatabaseUnavailableError()

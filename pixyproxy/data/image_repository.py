@@ -1,0 +1,145 @@
+"""Rows of images: the models become dictionaries here, and come back from them."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from pixyproxy.core.guid import is_guid
+from pixyproxy.core.models import ImageDetail
+from pixyproxy.core.text import words
+from pixyproxy.data.context import DatabaseContext
+from pixyproxy.data.tables import images
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSearch:
+    """What is searched for. Criteria combine; one that is None does not count.
+
+    `prompt` and `filename` match whole words, all of them, in any order, whatever the case.
+    `query` does so in prompt and filename together, or is a GUID.
+    """
+
+    query: str | None = None
+    prompt: str | None = None
+    filename: str | None = None
+    guid: str | None = None
+
+
+class ImageRepositoryInterface(Protocol):
+    """Where rows of images are kept. Each method runs in the context that it is given."""
+
+    async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
+        """Add a row, or return False where one has this GUID already."""
+
+    async def get_image(self, context: DatabaseContext, guid: str) -> ImageDetail | None:
+        """Return the image with exactly this GUID."""
+
+    async def list_images(
+        self, context: DatabaseContext, *, page: int, size: int
+    ) -> list[ImageDetail]:
+        """Return a page of all images, newest first; `page` counts from 1."""
+
+    async def search_images(
+        self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
+    ) -> list[ImageDetail]:
+        """Return a page of the images that meet all criteria, newest first."""
+
+
+class ImageRepository:
+    """The repository for MySQL, MariaDB and SQLite."""
+
+    async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
+        """Add a row, or return False where one has this GUID already."""
+        try:
+            await context.execute(_INSERT, _to_row(image))
+        except IntegrityError:
+            return False
+        return True
+
+    async def get_image(self, context: DatabaseContext, guid: str) -> ImageDetail | None:
+        """Return the image with exactly this GUID."""
+        rows = await context.execute(_BY_GUID, {"guid": guid})
+        return _to_model(rows[0]) if rows else None
+
+    async def list_images(
+        self, context: DatabaseContext, *, page: int, size: int
+    ) -> list[ImageDetail]:
+        """Return a page of all images, newest first; `page` counts from 1."""
+        return await self.search_images(context, ImageSearch(), page=page, size=size)
+
+    async def search_images(
+        self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
+    ) -> list[ImageDetail]:
+        """Return a page of the images that meet all criteria, newest first."""
+        conditions, parameters = _criteria(search)
+        rows = await context.execute(
+            _NEWEST_FIRST.where(*conditions),
+            parameters | {"limit": size, "offset": (page - 1) * size},
+        )
+        return [_to_model(row) for row in rows]
+
+
+_INSERT = sa.insert(images)
+_DETAILS = sa.select(*(images.c[name] for name in ImageDetail.model_fields))
+_BY_GUID = _DETAILS.where(images.c.guid == sa.bindparam("guid"))
+_NEWEST_FIRST = (
+    _DETAILS.order_by(images.c.id.desc())
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+    .offset(sa.bindparam("offset", type_=sa.BigInteger))
+)
+
+
+def _criteria(search: ImageSearch) -> tuple[list[sa.ColumnElement[bool]], dict[str, Any]]:
+    """Return the WHERE conditions and their named parameters."""
+    conditions: list[sa.ColumnElement[bool]] = []
+    parameters: dict[str, Any] = {}
+
+    def bind(value: str) -> sa.BindParameter[str]:
+        name = f"term_{len(parameters)}"
+        parameters[name] = value
+        return sa.bindparam(name, type_=sa.String)
+
+    def all_words(text: str, *columns: sa.Column[str]) -> sa.ColumnElement[bool]:
+        """Each word stands, whole, in one of the columns. Text without words stands nowhere."""
+        wanted = [bind(f" {word} ") for word in dict.fromkeys(words(text))]
+        if not wanted:
+            return sa.false()
+        return sa.and_(
+            *(sa.or_(*(sa.func.instr(column, word) > 0 for column in columns)) for word in wanted)
+        )
+
+    if search.guid is not None:
+        exact = is_guid(search.guid)  # anything else may not even be comparable with the column
+        conditions.append(images.c.guid == bind(search.guid) if exact else sa.false())
+    if search.prompt is not None:
+        conditions.append(all_words(search.prompt, images.c.prompt_words))
+    if search.filename is not None:
+        conditions.append(all_words(search.filename, images.c.filename_words))
+    if search.query is not None:
+        somewhere = all_words(search.query, images.c.prompt_words, images.c.filename_words)
+        if is_guid(search.query):
+            somewhere = sa.or_(images.c.guid == bind(search.query), somewhere)
+        conditions.append(somewhere)
+    return conditions, parameters
+
+
+def _to_row(image: ImageDetail) -> dict[str, Any]:
+    return image.model_dump() | {
+        "content_type": image.content_type.value,
+        "parameters": orjson.dumps(image.parameters).decode(),
+        "prompt_words": _searchable(image.prompt),
+        "filename_words": _searchable(image.filename),
+    }
+
+
+def _to_model(row: sa.Row[Any]) -> ImageDetail:
+    values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001  SQLAlchemy's public name
+    values["parameters"] = orjson.loads(values["parameters"])
+    return ImageDetail.model_validate(values)
+
+
+def _searchable(text: str) -> str:
+    return f" {' '.join(words(text))} "

@@ -1,0 +1,41 @@
+"""Stopping: readiness fails first, so that no new requests come; then the server stops."""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from pixyproxy.service.health import Health
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def drain_on_sigterm(health: Health, drain_s: float) -> Iterator[None]:
+    """On SIGTERM report `draining`, and hand the signal to the server `drain_s` seconds later.
+
+    A second SIGTERM is handed on at once. The server's own handler must be in place already.
+    """
+    server_handler = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or not callable(server_handler):
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if health.draining or drain_s == 0:
+            health.draining = True
+            server_handler(number, frame)
+            return
+        health.draining = True
+        logger.info("draining for %s s before the server stops", drain_s)
+        loop.call_soon_threadsafe(loop.call_later, drain_s, server_handler, number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, server_handler)

@@ -1,0 +1,92 @@
+"""The GraphQL form of every error: a message, a code, the request's id, and no secrets."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from graphql import GraphQLError
+
+from pixyproxy.core.exceptions import (
+    ConstraintViolationError,
+    PixyProxyException,
+    StorageException,
+)
+from pixyproxy.log import request_id_var
+
+
+class RequestFault(Protocol):
+    """What is wrong with a request, as the exception handler says it."""
+
+    @property
+    def code(self) -> str:
+        """The stable code."""
+
+    @property
+    def message(self) -> str:
+        """What a client may read."""
+
+    @property
+    def errors(self) -> Sequence[Mapping[str, Any]] | None:
+        """Each field that will not do."""
+
+
+logger = logging.getLogger(__name__)
+
+INVALID_OPERATION_CODE = "invalid-operation"
+INTERNAL_ERROR_CODE = "internal-error"
+INTERNAL_ERROR_MESSAGE = "Something unforeseen went wrong. The service's log has the details."
+
+
+def format_error(error: GraphQLError) -> dict[str, Any]:
+    """Return what a client is told of `error`."""
+    cause = _cause(error)
+    formatted = dict(error.formatted)
+    extensions: dict[str, Any] = {"requestId": request_id_var.get()}
+    if cause is None:
+        extensions["code"] = INVALID_OPERATION_CODE
+    elif isinstance(cause, PixyProxyException):
+        formatted["message"] = cause.message
+        extensions["code"] = cause.code
+        if cause.retry_after_s is not None:
+            extensions["retryAfter"] = cause.retry_after_s
+        if isinstance(cause, ConstraintViolationError):
+            extensions["errors"] = [
+                {"field": fault.field, "message": fault.message}
+                | ({"allowed": fault.allowed} if fault.allowed else {})
+                for fault in cause.faults
+            ]
+    else:
+        formatted["message"] = INTERNAL_ERROR_MESSAGE
+        extensions["code"] = INTERNAL_ERROR_CODE
+    formatted["extensions"] = extensions
+    return formatted
+
+
+def graphql_body(fault: RequestFault, request_id: str) -> dict[str, Any]:
+    """Return the body of an answer to a request that did not get as far as GraphQL."""
+    extensions: dict[str, Any] = {"requestId": request_id, "code": fault.code}
+    if fault.errors:
+        extensions["errors"] = fault.errors
+    return {"errors": [{"message": fault.message, "extensions": extensions}]}
+
+
+def log_errors(errors: Sequence[GraphQLError]) -> None:
+    """Log what the operator must know of, and no more."""
+    for error in errors:
+        cause = _cause(error)
+        if isinstance(cause, StorageException):
+            logger.error("%s", cause.code, exc_info=cause)
+        elif isinstance(cause, PixyProxyException):
+            logger.info("refused code=%s", cause.code)
+        elif cause is None:
+            logger.info("refused code=%s", INVALID_OPERATION_CODE)
+        else:
+            logger.error("unforeseen error", exc_info=cause)
+
+
+def _cause(error: GraphQLError) -> Exception | None:
+    """Return what a resolver raised, or None where GraphQL itself finds fault."""
+    cause: Exception | None = error
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    return cause

@@ -1,0 +1,51 @@
+"""GraphQL: generating images."""
+
+from typing import Annotated
+
+import strawberry
+
+from pixyproxy.core.models import ImageDetail, ImageDetailCreate
+from pixyproxy.schema.context import PixyInfo
+from pixyproxy.schema.types import ImageDetailType
+
+
+def _argument(name: str) -> object:
+    """Return the argument's description: one text for both faces."""
+    return strawberry.argument(description=ImageDetailCreate.model_fields[name].description)
+
+
+@strawberry.type(description="What can be done.")
+class Mutation:
+    """The root of all mutations."""
+
+    @strawberry.mutation(
+        graphql_type=ImageDetailType,
+        description="Have the model draw the prompt, keep the image for good, and answer when it "
+        "is kept. What is left out is left to the model. A high-quality image may take minutes.",
+    )
+    async def generate_image(
+        self,
+        info: PixyInfo,
+        prompt: Annotated[str, _argument("prompt")],
+        model: Annotated[str | None, _argument("model")] = None,
+        size: Annotated[str | None, _argument("size")] = None,
+        quality: Annotated[str | None, _argument("quality")] = None,
+        style: Annotated[str | None, _argument("style")] = None,
+        background: Annotated[str | None, _argument("background")] = None,
+        output_format: Annotated[str | None, _argument("output_format")] = None,
+        output_compression: Annotated[int | None, _argument("output_compression")] = None,
+        moderation: Annotated[str | None, _argument("moderation")] = None,
+    ) -> ImageDetail:
+        """Generate one image."""
+        image = ImageDetailCreate.model_construct(  # the service validates it
+            prompt=prompt,
+            model=model,
+            size=size,
+            quality=quality,
+            style=style,
+            background=background,
+            output_format=output_format,
+            output_compression=output_compression,
+            moderation=moderation,
+        )
+        return await info.context.images.create_image(image)

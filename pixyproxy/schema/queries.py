@@ -1,0 +1,71 @@
+"""GraphQL: finding images."""
+
+from typing import Annotated
+
+import strawberry
+
+from pixyproxy.core.exceptions import ImageNotFoundError
+from pixyproxy.core.models import ImageDetail
+from pixyproxy.schema.context import PixyInfo
+from pixyproxy.schema.types import ImageDetailType
+from pixyproxy.service.image_service import MAX_PAGE_SIZE
+
+Page = Annotated[int, strawberry.argument(description="Which page, from 1.")]
+Size = Annotated[
+    int, strawberry.argument(description=f"Images on a page, from 1 to {MAX_PAGE_SIZE}.")
+]
+
+
+@strawberry.type(description="What can be asked.")
+class Query:
+    """The root of all queries."""
+
+    @strawberry.field(
+        graphql_type=ImageDetailType | None,
+        description="The image with exactly this GUID, or null where there is none.",
+    )
+    async def image(
+        self,
+        info: PixyInfo,
+        guid: Annotated[strawberry.ID, strawberry.argument(description="The image's GUID.")],
+    ) -> ImageDetail | None:
+        """Return one image."""
+        try:
+            return await info.context.images.get_image(guid)
+        except ImageNotFoundError:
+            return None
+
+    @strawberry.field(
+        graphql_type=list[ImageDetailType],
+        description="A page of all images, newest first; beyond the end it is empty.",
+    )
+    async def images(self, info: PixyInfo, page: Page = 1, size: Size = 20) -> list[ImageDetail]:
+        """Return a page of all images."""
+        return await info.context.images.list_images(page=page, size=size)
+
+    @strawberry.field(
+        graphql_type=list[ImageDetailType],
+        description="A page of the images that meet all criteria, newest first; with none, of all "
+        "images. Words match whole, all of them, in any order, whatever the case.",
+    )
+    async def search(
+        self,
+        info: PixyInfo,
+        query: Annotated[
+            str | None,
+            strawberry.argument(description="Words in prompt or filename, or a GUID."),
+        ] = None,
+        prompt: Annotated[
+            str | None, strawberry.argument(description="Words that the prompt has.")
+        ] = None,
+        filename: Annotated[
+            str | None, strawberry.argument(description="Words that the filename has.")
+        ] = None,
+        guid: Annotated[str | None, strawberry.argument(description="Exactly this GUID.")] = None,
+        page: Page = 1,
+        size: Size = 20,
+    ) -> list[ImageDetail]:
+        """Return a page of the images that meet all criteria."""
+        return await info.context.images.search_images(
+            query=query, prompt=prompt, filename=filename, guid=guid, page=page, size=size
+        )

@@ -1,0 +1,210 @@
+"""From prompt to kept image: the model is called once, and what it draws is kept."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from pixyproxy.core import make_guid
+from pixyproxy.core.exceptions import (
+    BadGeneratorResponseError,
+    DatabaseUnavailableError,
+    GeneratorTimeoutError,
+    GeneratorUnavailableError,
+    OverloadedError,
+)
+from pixyproxy.core.models import ImageDetail, ImageDetailCreate
+from pixyproxy.core.text import make_filename
+from pixyproxy.data.context import DatabaseContext
+from pixyproxy.data.image_repository import ImageRepositoryInterface
+from pixyproxy.data.image_store import ImageStore
+from pixyproxy.service.image_check import ImageFacts, check_image
+from pixyproxy.service.image_fetcher import ImageFetcher
+from pixyproxy.service.providers import GenerationRequest, ImageProvider, ProviderImage
+from pixyproxy.service.providers.openai import OpenAIProvider
+
+logger = logging.getLogger(__name__)
+
+WAITING_PER_RUNNING = 2
+OVERLOADED_RETRY_AFTER_S = 10
+ROW_PATIENCE_S = 30
+"""So long the row of a paid image is tried again while the database is away."""
+ROW_RETRY_S = 0.5
+
+
+class ImageGenerator:
+    """Orchestrates one generation: call, fetch, store, row.
+
+    Of concurrent generations `max_concurrent` run, twice as many wait, and more are refused.
+    A generation goes on when its caller goes away: what the model returns is kept all the same.
+    """
+
+    def __init__(
+        self,
+        repository: ImageRepositoryInterface,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        *,
+        provider: ImageProvider | None = None,
+        open_context: Callable[[], DatabaseContext],
+        store: ImageStore,
+        fetcher: ImageFetcher | None = None,
+        default_model: str = "gpt-image-2",
+        timeout_s: float = 300,
+        max_concurrent: int = 8,
+    ) -> None:
+        self._repository = repository
+        self._provider = provider or OpenAIProvider(
+            base_url=base_url, api_key=api_key, default_model=default_model, timeout_s=timeout_s
+        )
+        self._fetcher = fetcher or ImageFetcher(base_url=base_url, api_key=api_key)
+        self._open_context = open_context
+        self._store = store
+        self._timeout_s = timeout_s
+        self._running = asyncio.Semaphore(max_concurrent)
+        self._max_admitted = max_concurrent * (1 + WAITING_PER_RUNNING)
+        self._admitted: set[asyncio.Task[ImageDetail]] = set()
+        self._drawing: set[asyncio.Task[ImageDetail]] = set()
+
+    async def generate_image(
+        self,
+        image_create_request: ImageDetailCreate,
+        model: str | None = None,
+        style: str | None = None,
+        quality: str | None = None,
+        size: str | None = None,
+    ) -> ImageDetail:
+        """Draw an image, keep it, and return it. What is given beside the request wins over it.
+
+        Raises ConstraintViolationError, OverloadedError and a StorageException before anything
+        is sent to the model, then what ImageProvider.generate raises.
+        """
+        given = {"model": model, "style": style, "quality": quality, "size": size}
+        update = {name: value for name, value in given.items() if value is not None}
+        request = self._provider.prepare(image_create_request.model_copy(update=update))
+        if len(self._admitted) >= self._max_admitted:
+            raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S)
+        task = asyncio.create_task(self._generate(request))
+        self._admitted.add(task)
+        self._drawing.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    async def aclose(self) -> None:
+        """Give up what the model has not answered, and wait for what is being kept."""
+        for task in self._drawing:
+            task.cancel()
+        await asyncio.gather(*self._admitted, return_exceptions=True)
+        await self._provider.aclose()
+        await self._fetcher.aclose()
+
+    def _finished(self, task: asyncio.Task[ImageDetail]) -> None:
+        self._admitted.discard(task)
+        self._drawing.discard(task)
+        if task.cancelled():
+            logger.warning("generation given up: the service stops")
+        else:
+            task.exception()  # retrieved here too, since its caller may have gone away
+
+    async def _generate(self, request: GenerationRequest) -> ImageDetail:
+        ends_at = asyncio.get_running_loop().time() + self._timeout_s
+        try:
+            async with asyncio.timeout_at(ends_at):
+                await self._running.acquire()
+        except TimeoutError:
+            raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S) from None
+        try:
+            await self._check_storage()
+            drawn, data = await self._draw(request, ends_at)
+            self._drawing.discard(_current_task())
+            return await self._keep(request, drawn, data)
+        finally:
+            self._running.release()
+
+    async def _check_storage(self) -> None:
+        """Raise a StorageException now, while nothing is paid for."""
+        await self._store.check_writable()
+        async with self._open_context() as context:
+            await context.check()
+
+    async def _draw(
+        self, request: GenerationRequest, ends_at: float
+    ) -> tuple[ProviderImage, bytes]:
+        logger.info("generation sent model=%s provider=%s", request.model, self._provider.name)
+        try:
+            async with asyncio.timeout_at(ends_at):
+                drawn = await self._provider.generate(request)
+                if drawn.data is not None:
+                    return drawn, drawn.data
+                if drawn.url is not None:
+                    return drawn, await self._fetch(drawn.url)
+        except TimeoutError:
+            logger.warning("generation timed out after %s s", self._timeout_s)
+            raise GeneratorTimeoutError from None
+        raise BadGeneratorResponseError
+
+    async def _fetch(self, url: str) -> bytes:
+        try:
+            return await self._fetcher.fetch(url)
+        except GeneratorUnavailableError:
+            # That code means that nothing was drawn, and would invite another, paid try.
+            raise BadGeneratorResponseError(
+                "The image was drawn, but the URL that the model's server gave did not answer."
+            ) from None
+
+    async def _keep(
+        self, request: GenerationRequest, drawn: ProviderImage, data: bytes
+    ) -> ImageDetail:
+        facts, sha256 = await asyncio.to_thread(_inspect, data)
+        guid, now = make_guid(), datetime.now(UTC)
+        image = ImageDetail(
+            guid=guid,
+            filename=make_filename(request.prompt, now, guid, facts.content_type.extension),
+            prompt=request.prompt,
+            created_at=now,
+            updated_at=now,
+            content_type=facts.content_type,
+            width=facts.width,
+            height=facts.height,
+            byte_size=len(data),
+            sha256=sha256,
+            model=request.model,
+            revised_prompt=drawn.revised_prompt,
+            parameters=dict(request.parameters),
+        )
+        await self._store.write(guid, image.content_type, data)
+        await self._write_row(image)
+        logger.info("image kept guid=%s bytes=%d model=%s", guid, len(data), request.model)
+        return image
+
+    async def _write_row(self, image: ImageDetail) -> None:
+        """Write the row, with patience: the image is paid for."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + ROW_PATIENCE_S
+        while True:
+            try:
+                async with self._open_context() as context:
+                    await context.begin_transaction()
+                    # A row that is there already was committed by an attempt that failed after.
+                    await self._repository.create_image(context, image)
+                    await context.commit_transaction()
+            except DatabaseUnavailableError:
+                if loop.time() >= ends_at:
+                    logger.exception(
+                        "image %s is stored, but its row could not be written", image.guid
+                    )
+                    raise
+                await asyncio.sleep(ROW_RETRY_S)
+            else:
+                return
+
+
+def _inspect(data: bytes) -> tuple[ImageFacts, str]:
+    return check_image(data), hashlib.sha256(data).hexdigest()
+
+
+def _current_task() -> "asyncio.Task[ImageDetail]":
+    task = asyncio.current_task()
+    assert task is not None
+    return task

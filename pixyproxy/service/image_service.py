@@ -1,0 +1,129 @@
+"""The images: made, found and read. Both faces show this one service."""
+
+from collections.abc import Callable
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pixyproxy.core.cache import BoundedCache
+from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault, ImageNotFoundError
+from pixyproxy.core.guid import is_guid
+from pixyproxy.core.models import ImageDetail, ImageDetailCreate, Text
+from pixyproxy.core.text import words
+from pixyproxy.data.context import DatabaseContext
+from pixyproxy.data.image_repository import ImageRepositoryInterface, ImageSearch
+from pixyproxy.data.image_store import ImageStore
+from pixyproxy.service.image_generator import ImageGenerator
+from pixyproxy.service.validation import validate
+
+MAX_PAGE = 2**31 - 1
+"""The largest integer of GraphQL; REST has the same bound."""
+MAX_PAGE_SIZE = 100
+MAX_QUERY_CHARS = 1000
+MAX_QUERY_WORDS = 50
+"""More words than this, and databases take more time to plan the search than to run it."""
+
+_CACHE_ENTRIES = 10_000
+_CACHE_BYTES = 32 * 2**20
+_DETAIL_BYTES = 2_000
+"""About what an ImageDetail takes in memory, beside its prompts."""
+
+
+class Paging(BaseModel):
+    """Which part of a list is asked for."""
+
+    model_config = ConfigDict(strict=True)
+
+    page: int = Field(ge=1, le=MAX_PAGE)
+    size: int = Field(ge=1, le=MAX_PAGE_SIZE)
+
+
+class SearchCriteria(BaseModel):
+    """What is searched for, as a caller gives it."""
+
+    model_config = ConfigDict(strict=True)
+
+    query: Text | None = Field(None, max_length=MAX_QUERY_CHARS)
+    prompt: Text | None = Field(None, max_length=MAX_QUERY_CHARS)
+    filename: Text | None = Field(None, max_length=MAX_QUERY_CHARS)
+    guid: Text | None = Field(None, max_length=MAX_QUERY_CHARS)
+
+
+class ImageService:
+    """What both faces offer. Raises leaves of PixyProxyException."""
+
+    def __init__(
+        self,
+        repository: ImageRepositoryInterface,
+        *,
+        open_context: Callable[[], DatabaseContext],
+        store: ImageStore,
+        generator: ImageGenerator,
+    ) -> None:
+        self._repository = repository
+        self._open_context = open_context
+        self._store = store
+        self._generator = generator
+        self._cache: BoundedCache[str, ImageDetail] = BoundedCache(
+            max_entries=_CACHE_ENTRIES, max_bytes=_CACHE_BYTES
+        )
+
+    async def create_image(self, image: ImageDetailCreate) -> ImageDetail:
+        """Check what is asked for once more, have it drawn, keep it and return it."""
+        detail = await self._generator.generate_image(validate(ImageDetailCreate, dict(image)))
+        self._remember(detail)
+        return detail
+
+    async def get_image(self, guid: str) -> ImageDetail:
+        """Return the image with exactly this GUID. Raises ImageNotFoundError."""
+        image = self._cache.get(guid)
+        if image is not None:
+            return image
+        if not is_guid(guid):
+            raise ImageNotFoundError
+        async with self._open_context() as context:
+            image = await self._repository.get_image(context, guid)
+        if image is None:
+            raise ImageNotFoundError
+        self._remember(image)
+        return image
+
+    async def list_images(self, *, page: int, size: int) -> list[ImageDetail]:
+        """Return a page of all images, newest first; beyond the end it is empty."""
+        paging = validate(Paging, {"page": page, "size": size})
+        async with self._open_context() as context:
+            return await self._repository.list_images(context, page=paging.page, size=paging.size)
+
+    async def search_images(
+        self,
+        *,
+        query: str | None = None,
+        prompt: str | None = None,
+        filename: str | None = None,
+        guid: str | None = None,
+        page: int,
+        size: int,
+    ) -> list[ImageDetail]:
+        """Return a page of the images that meet all criteria, newest first; with none, of all."""
+        paging = validate(Paging, {"page": page, "size": size})
+        given = {"query": query, "prompt": prompt, "filename": filename, "guid": guid}
+        criteria = validate(SearchCriteria, given)
+        faults = [
+            FieldFault(name, f"must have at most {MAX_QUERY_WORDS} words")
+            for name, text in criteria
+            if text is not None and len(words(text)) > MAX_QUERY_WORDS
+        ]
+        if faults:
+            raise ConstraintViolationError(faults)
+        search = ImageSearch(**dict(criteria))
+        async with self._open_context() as context:
+            return await self._repository.search_images(
+                context, search, page=paging.page, size=paging.size
+            )
+
+    async def read_content(self, image: ImageDetail) -> bytes:
+        """Return the image's bytes, as the model gave them. Raises ImageStoreError."""
+        return await self._store.read(image.guid, image.content_type)
+
+    def _remember(self, image: ImageDetail) -> None:
+        text_bytes = 4 * (len(image.prompt) + len(image.revised_prompt or ""))
+        self._cache.put(image.guid, image, size=_DETAIL_BYTES + text_bytes)

@@ -1,0 +1,200 @@
+"""The settings: read from the environment (or a .env file), checked once, handed down."""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "PIXYPROXY_"
+MIN_API_KEY_CHARS = 16
+MIN_API_KEY_VARIETY = 8
+MAKE_API_KEY_COMMAND = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+_GUESSABLE = re.compile(r"change-?_?me|secret|password|example|12345678|qwerty", re.IGNORECASE)
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether `host`, a name or an address, means this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Each field is the variable PIXYPROXY_<FIELD>."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
+    database_url: str = Field(
+        "sqlite:///pixyproxy.db",
+        repr=False,
+        description="`mysql://user:password@host:3306/database` or `sqlite:///path`.",
+    )
+    database_pool_size: int = Field(
+        10, ge=1, le=1000, description="Database connections per process, at most."
+    )
+    images: Path = Field(Path("images"), description="The folder of the image files.")
+    generator: Literal["auto", "openai", "sketch"] = Field(
+        "auto",
+        description="Who draws: `openai`, `sketch`, or `auto`: openai where a key or base URL "
+        "is set, else sketch.",
+    )
+    openai_base_url: str | None = Field(
+        None,
+        validation_alias=AliasChoices(f"{PREFIX}OPENAI_BASE_URL", "OPENAI_BASE_URL"),
+        description="Any OpenAI-compatible server, up to and including `/v1`. "
+        "`OPENAI_BASE_URL` is read too.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices(f"{PREFIX}OPENAI_API_KEY", "OPENAI_API_KEY"),
+        description="The key for that server. `OPENAI_API_KEY` is read too.",
+    )
+    model: str = Field(
+        "gpt-image-2", min_length=1, max_length=255, description="The default model."
+    )
+    api_keys: Secrets = Field(
+        (), description="Comma-separated keys that callers must have. None: anonymous use."
+    )
+    allow_anonymous: bool = Field(
+        default=False,
+        description="Allow anonymous use beyond loopback, by anybody who can connect.",
+    )
+    content_requires_key: bool = Field(default=False, description="Image bytes need a key too.")
+    public_base_url: str | None = Field(
+        None, description="What absolute image URLs begin with. Default: the request's own origin."
+    )
+    cors_origins: Names = Field(
+        (), description="Comma-separated origins of browser frontends, such as `https://app.org`."
+    )
+    trusted_proxies: Names = Field(
+        ("127.0.0.1",),
+        description="Comma-separated addresses whose `X-Forwarded-For` and `-Proto` count.",
+    )
+    generation_timeout_s: float = Field(
+        300, gt=0, le=3600, description="The whole deadline of one generation, in seconds."
+    )
+    max_concurrent_generations: int = Field(
+        8, ge=1, le=1000, description="Generations in flight per process; twice as many wait."
+    )
+    min_free_mb: int = Field(
+        256, ge=0, description="With less free space (in MB), 507 before anything is paid."
+    )
+    fetch_allow: Names = Field(
+        (),
+        description="Comma-separated hosts (or host:port) that an image URL may point to "
+        "in spite of its address.",
+    )
+    drain_s: float = Field(
+        1,
+        ge=0,
+        le=300,
+        description="After SIGTERM, `/health/ready` fails for so many seconds before the "
+        "service stops listening.",
+    )
+    shutdown_grace_s: int = Field(
+        25,
+        ge=1,
+        le=3600,
+        description="Then running requests have so many seconds to finish.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least severe records that are logged."
+    )
+
+    @field_validator("api_keys")
+    @classmethod
+    def _strong_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for number, key in enumerate(keys, 1):
+            text = key.get_secret_value()
+            if not text.isascii() or not text.isprintable() or " " in text:
+                raise ValueError(f"key {number} must be printable ASCII without spaces")
+            weak = len(text) < MIN_API_KEY_CHARS or len(set(text)) < MIN_API_KEY_VARIETY
+            if weak or _GUESSABLE.search(text):
+                raise ValueError(
+                    f"key {number} is weak; make a good one with: {MAKE_API_KEY_COMMAND}"
+                )
+        return keys
+
+    @field_validator("openai_base_url", "public_base_url")
+    @classmethod
+    def _http_url(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an http or https URL")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("must have no credentials, query or fragment")
+        return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _safe_exposure(self) -> Self:
+        if is_loopback(self.host):
+            return self
+        if not self.api_keys and not self.allow_anonymous:
+            raise ValueError(
+                f"listening on {self.host} without PIXYPROXY_API_KEYS would let anybody generate "
+                f"images; make a key with: {MAKE_API_KEY_COMMAND} "
+                "(or set PIXYPROXY_ALLOW_ANONYMOUS=true)"
+            )
+        if self.generator == "auto" and self.generator_name == "sketch":
+            raise ValueError(
+                f"listening on {self.host} with neither PIXYPROXY_OPENAI_API_KEY nor "
+                "PIXYPROXY_OPENAI_BASE_URL would serve sketches to others; set one, or say "
+                "PIXYPROXY_GENERATOR=sketch"
+            )
+        return self
+
+    @property
+    def generator_name(self) -> Literal["openai", "sketch"]:
+        """Who draws, with `auto` resolved."""
+        if self.generator != "auto":
+            return self.generator
+        return "openai" if self.openai_api_key or self.openai_base_url else "sketch"
+
+
+def describe_settings_error(error: ValidationError) -> str:
+    """Return what is wrong with the settings, variable by variable, without any value."""
+    lines = []
+    for fault in error.errors(include_input=False, include_url=False):
+        names = [str(part) for part in fault["loc"]]
+        variable = names[0] if names else ""
+        if variable and not variable.startswith((PREFIX, "OPENAI_")):
+            variable = PREFIX + variable.upper()
+        message = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{variable}: {message}" if variable else message)
+    return "; ".join(lines)

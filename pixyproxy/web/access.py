@@ -1,0 +1,57 @@
+"""Who may call: API keys, or nobody but this machine where there are none."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from starlette.requests import HTTPConnection
+
+from pixyproxy.core.exceptions import AuthenticationError
+from pixyproxy.settings import is_loopback
+
+ANONYMOUS = "anonymous"
+_MAX_KEY_CHARS = 512
+
+
+class Access:
+    """The keys, held hashed, and the rule for anonymous use."""
+
+    def __init__(self, keys: Sequence[str], *, allow_anonymous: bool) -> None:
+        self._digests = [hashlib.sha256(key.encode()).digest() for key in keys]
+        self._allow_anonymous = allow_anonymous
+
+    def identify(self, connection: HTTPConnection) -> str:
+        """Return the caller's name for the log. Raises AuthenticationError."""
+        if self._digests:
+            return self._owner(_presented_key(connection))
+        if not self._allow_anonymous and not _is_loopback_host(connection.headers.get("host", "")):
+            raise AuthenticationError(
+                "Without API keys this service answers only to a loopback Host, such as "
+                "localhost; set PIXYPROXY_API_KEYS to use it by another name."
+            )
+        return ANONYMOUS
+
+    def _owner(self, key: str) -> str:
+        digest = hashlib.sha256(key.encode()).digest()
+        # Every key is compared, each in constant time: the time tells nothing.
+        matches = [hmac.compare_digest(digest, known) for known in self._digests]
+        if not any(matches):
+            raise AuthenticationError
+        return f"key-{digest.hex()[:8]}"
+
+
+def _presented_key(connection: HTTPConnection) -> str:
+    headers = connection.headers
+    keys = headers.getlist("x-api-key")
+    for authorization in headers.getlist("authorization"):
+        scheme, _, key = authorization.partition(" ")
+        keys.append(key.strip() if scheme.lower() == "bearer" else "")
+    if len(keys) != 1 or not keys[0].isascii() or not 0 < len(keys[0]) <= _MAX_KEY_CHARS:
+        raise AuthenticationError
+    return keys[0]
+
+
+def _is_loopback_host(host: str) -> bool:
+    if host.startswith("["):
+        return is_loopback(host.partition("]")[0])
+    return is_loopback(host.partition(":")[0])

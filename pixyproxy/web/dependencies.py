@@ -1,0 +1,59 @@
+"""What routes depend on. Every route has `public` or `authenticate` among its dependencies."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from pixyproxy.service.health import Health
+from pixyproxy.service.image_service import ImageService
+from pixyproxy.web.access import Access
+
+
+async def public(connection: HTTPConnection) -> None:
+    """Let anybody in, and tell the request log which route was taken."""
+    connection.state.route = getattr(connection.scope.get("route"), "path", None)
+
+
+async def authenticate(connection: HTTPConnection) -> None:
+    """Let in who has a key, and tell the request log who it was and which route was taken."""
+    await public(connection)
+    access: Access = connection.app.state.access
+    connection.state.caller = access.identify(connection)
+
+
+async def authenticate_content(connection: HTTPConnection) -> None:
+    """Let in for an image's bytes: anybody, unless the operator wants a key for them too."""
+    if connection.app.state.content_requires_key:
+        await authenticate(connection)
+    else:
+        await public(connection)
+
+
+async def make_image_url(connection: HTTPConnection) -> Callable[[str], str]:
+    """Return what makes the absolute URL of an image's bytes from its GUID."""
+    base: str | None = connection.app.state.public_base_url
+    if base is None:
+        scheme = connection.scope["scheme"].replace("ws", "http")
+        host = connection.headers.get("host") or "localhost"
+        base = f"{scheme}://{host}{connection.scope.get('root_path', '')}"
+    return lambda guid: f"{base}/image/{guid}/content"
+
+
+async def _images(connection: HTTPConnection) -> ImageService:
+    images: ImageService = connection.state.services.images
+    return images
+
+
+async def _health(connection: HTTPConnection) -> Health:
+    health: Health = connection.state.services.health
+    return health
+
+
+Images = Annotated[ImageService, Depends(_images)]
+HealthOfService = Annotated[Health, Depends(_health)]
+ImageUrl = Annotated[Callable[[str], str], Depends(make_image_url)]
+Public = Depends(public)
+Authenticated = Depends(authenticate)
+AuthenticatedContent = Depends(authenticate_content)

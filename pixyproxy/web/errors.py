@@ -1,0 +1,129 @@
+"""Errors: the HTTP status of each, and the one handler that answers all of them."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pixyproxy.core import exceptions
+from pixyproxy.core.exceptions import ConstraintViolationError, PixyProxyException
+from pixyproxy.log import request_id_var
+from pixyproxy.service.validation import field_faults
+
+logger = logging.getLogger(__name__)
+
+INTERNAL_ERROR_CODE = "internal-error"
+INTERNAL_ERROR_MESSAGE = "Something unforeseen went wrong. The service's log has the details."
+
+STATUS: Mapping[type[PixyProxyException], int] = {
+    exceptions.ConstraintViolationError: 422,
+    exceptions.PromptRejectedError: 422,
+    exceptions.GeneratorBusyError: 429,
+    exceptions.GeneratorAccountError: 502,
+    exceptions.GeneratorUnavailableError: 503,
+    exceptions.GeneratorTimeoutError: 504,
+    exceptions.BadGeneratorResponseError: 502,
+    exceptions.ImageNotFoundError: 404,
+    exceptions.AuthenticationError: 401,
+    exceptions.OverloadedError: 503,
+    exceptions.DatabaseUnavailableError: 503,
+    exceptions.ImageStoreError: 503,
+    exceptions.StorageFullError: 507,
+}
+
+_HTTP_CODES = {413: "payload-too-large"}
+"""Where the code is not the status in words (Python 3.13 words this one anew)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong in a request, in the terms of either face."""
+
+    status: int
+    code: str
+    message: str
+    errors: list[dict[str, Any]] | None = None
+    headers: Mapping[str, str] | None = None
+
+
+def to_fault(error: Exception) -> Fault:
+    """Return what a client is told of `error`."""
+    match error:
+        case RequestValidationError():
+            return to_fault(ConstraintViolationError(field_faults(error.errors())))
+        case PixyProxyException():
+            headers = {}
+            if error.retry_after_s is not None:
+                headers["Retry-After"] = str(error.retry_after_s)
+            if isinstance(error, exceptions.AuthenticationError):
+                headers["WWW-Authenticate"] = "Bearer"
+            return Fault(STATUS[type(error)], error.code, error.message, _errors(error), headers)
+        case HTTPException():
+            title = HTTPStatus(error.status_code).phrase
+            code = _HTTP_CODES.get(error.status_code) or title.lower().replace(" ", "-")
+            message = error.detail if error.detail != title else f"{title}. See /docs."
+            return Fault(error.status_code, code, message, headers=error.headers)
+        case _:
+            return Fault(500, INTERNAL_ERROR_CODE, INTERNAL_ERROR_MESSAGE)
+
+
+def _errors(error: PixyProxyException) -> list[dict[str, Any]] | None:
+    if not isinstance(error, ConstraintViolationError):
+        return None
+    return [
+        {"field": fault.field, "message": fault.message}
+        | ({"allowed": list(fault.allowed)} if fault.allowed else {})
+        for fault in error.faults
+    ]
+
+
+class ExceptionHandler:
+    """Answers every error, in the shape of the face that the request went to."""
+
+    def __init__(self, *, graphql_path: str, graphql_body: Callable[[Fault, str], Any]) -> None:
+        self._graphql_path = graphql_path
+        self._graphql_body = graphql_body
+
+    async def __call__(self, request: Request, error: Exception) -> Response:
+        """Return the answer to `error`, and log what the operator must know of."""
+        fault = to_fault(error)
+        if fault.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            logger.error("unforeseen error", exc_info=error)
+        elif isinstance(error, exceptions.StorageException):
+            logger.error("%s", fault.code, exc_info=error)
+        elif isinstance(error, PixyProxyException):
+            logger.info("refused code=%s", fault.code)
+        request_id = request_id_var.get()
+        if request.url.path == self._graphql_path:
+            body = self._graphql_body(fault, request_id)
+            accepts = request.headers.get("accept", "")
+            wanted = "application/graphql-response+json"
+            media_type = wanted if wanted in accepts else "application/json"
+        else:
+            body = _problem(fault, request_id)
+            media_type = "application/problem+json"
+        return Response(
+            orjson.dumps(body),
+            status_code=fault.status,
+            headers=dict(fault.headers or {}),
+            media_type=media_type,
+        )
+
+
+def _problem(fault: Fault, request_id: str) -> dict[str, Any]:
+    problem = {
+        "type": "about:blank",
+        "title": HTTPStatus(fault.status).phrase,
+        "status": fault.status,
+        "detail": fault.message,
+        "code": fault.code,
+        "request_id": request_id,
+    }
+    return problem | ({"errors": fault.errors} if fault.errors else {})

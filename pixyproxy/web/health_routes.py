@@ -1,0 +1,28 @@
+"""REST: whether the service lives and is ready, for whatever watches over it."""
+
+from fastapi import APIRouter, Response
+
+from pixyproxy.web.dependencies import HealthOfService, Public
+from pixyproxy.web.models import Live, Ready
+
+router = APIRouter(prefix="/health", tags=["health"], dependencies=[Public])
+
+
+@router.get("/live", summary="Does the process answer?")
+async def live() -> Live:
+    """Answer, which is all that is asked."""
+    return Live()
+
+
+@router.get(
+    "/ready",
+    responses={503: {"model": Ready, "description": "It cannot do its work now."}},
+    summary="Can the service do its work?",
+)
+async def ready(health: HealthOfService, response: Response) -> Ready:
+    """Ask the database and the image folder; fail while the service stops."""
+    checks = await health.check()
+    if all(verdict == "ok" for verdict in checks.values()):
+        return Ready(status="ok", checks=checks)
+    response.status_code = 503
+    return Ready(status="unavailable", checks=checks)

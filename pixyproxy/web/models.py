@@ -1,0 +1,71 @@
+"""What REST answers with, beside the models of core."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from pixyproxy.core.models import ImageDetail
+
+_EXAMPLE: JsonDict = {
+    "guid": "5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05",
+    "filename": "a-red-fox-in-the-snow-20261120T091500-5f2b8c1e.png",
+    "prompt": "a red fox in the snow",
+    "created_at": "2026-11-20T09:15:00.123456Z",
+    "updated_at": "2026-11-20T09:15:00.123456Z",
+    "content_type": "image/png",
+    "width": 1024,
+    "height": 1024,
+    "byte_size": 1482113,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "model": "gpt-image-2",
+    "revised_prompt": None,
+    "parameters": {"size": "1024x1024"},
+    "url": "http://127.0.0.1:8000/image/5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05/content",
+}
+
+
+class ImageDetailWithUrl(ImageDetail):
+    """A kept image, with the URL of its bytes."""
+
+    model_config = ConfigDict(title="ImageDetail", json_schema_extra={"examples": [_EXAMPLE]})
+
+    url: str = Field(description="Where the image's bytes are served, for good.")
+
+    @classmethod
+    def of(cls, image: ImageDetail, url: str) -> "ImageDetailWithUrl":
+        """Return `image` with its URL; its fields are valid already."""
+        return cls.model_construct(**image.__dict__, url=url)
+
+
+class FieldFaultBody(BaseModel):
+    """One field that will not do."""
+
+    field: str = Field(description="The field's name.")
+    message: str = Field(description="Why it will not do.")
+    allowed: list[str] | None = Field(None, description="The values that would do.")
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = Field("about:blank", description="Always `about:blank`: `code` tells the kind.")
+    title: str = Field(description="The HTTP status, in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What went wrong and what to do, for people.")
+    code: str = Field(description="What went wrong, for programs: it never changes.")
+    request_id: str = Field(description="Names the request in this service's log.")
+    errors: list[FieldFaultBody] | None = Field(None, description="Each field that will not do.")
+
+
+class Live(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """Whether the service can do its work now, part by part."""
+
+    status: Literal["ok", "unavailable"]
+    checks: dict[str, str] = Field(description="Each part: `ok`, or the code of what is wrong.")

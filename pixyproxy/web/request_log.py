@@ -1,0 +1,77 @@
+"""The request log: a line when a request starts, and one when it has ended, whatever happens."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pixyproxy.log import make_request_id, request_id_var
+
+logger = logging.getLogger(__name__)
+
+CLIENT_CLOSED_REQUEST = 499
+"""The status that is logged (nobody receives it) where the client went away; nginx's number."""
+_MAX_PATH_CHARS = 256
+
+
+class RequestLog:
+    """The outermost middleware: gives a request its id, logs it, and answers the unforeseen."""
+
+    def __init__(
+        self, app: ASGIApp, *, answer: Callable[[Request, Exception], Awaitable[Response]]
+    ) -> None:
+        self._app = app
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or WebSocket."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        request_id = make_request_id()
+        request_id_var.set(request_id)
+        method = scope.get("method", "WEBSOCKET")
+        path = scope["path"][:_MAX_PATH_CHARS]
+        started_at = time.perf_counter()
+        status = 0
+
+        async def send_noting_status(message: Message) -> None:
+            nonlocal status
+            match message["type"]:
+                case "http.response.start" | "websocket.http.response.start":
+                    status = message["status"]
+                    message["headers"] = [
+                        *message.get("headers", ()),
+                        (b"x-request-id", request_id.encode()),
+                    ]
+                case "websocket.accept":
+                    status = 101
+                case "websocket.close" if not status:
+                    status = 403
+            await send(message)
+
+        logger.info("REQUEST START method=%s path=%s", method, path)
+        try:
+            await self._app(scope, receive, send_noting_status)
+        except ClientDisconnect:
+            status = status or CLIENT_CLOSED_REQUEST
+        except Exception as error:
+            if scope["type"] == "websocket" or status:
+                logger.exception("unforeseen error after the answer had begun")
+            else:
+                response = await self._answer(Request(scope), error)
+                await response(scope, receive, send_noting_status)
+        finally:
+            state = scope.get("state", {})
+            logger.info(
+                "REQUEST END method=%s path=%s status=%d duration_ms=%.1f route=%s caller=%s",
+                method,
+                path,
+                status or CLIENT_CLOSED_REQUEST,
+                (time.perf_counter() - started_at) * 1000,
+                state.get("route") or "-",
+                state.get("caller") or "-",
+            )

@@ -1,0 +1,149 @@
+"""What all tests share: settings free of this machine's, both databases, the app, real servers."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pymysql
+import pytest
+from sqlalchemy.engine import make_url
+
+from pixyproxy.app import create_app
+from pixyproxy.data.init import Database, open_database
+from pixyproxy.settings import Settings
+from tests import programs
+from tests.mariadb import MariaDB
+from tests.model_server import ModelServer
+
+_FOREIGN = ("PIXYPROXY_", "OPENAI_")
+TEST_MYSQL_URL = os.environ.get("PIXYPROXY_TEST_MYSQL_URL")
+
+
+def pytest_configure() -> None:
+    """Hide this machine's settings: tests must never find, or pay with, somebody's key."""
+    for name in list(os.environ):
+        if name.upper().startswith(_FOREIGN):
+            del os.environ[name]
+    Settings.model_config["env_file"] = None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was not tested for want of an outside program."""
+    for name in sorted(programs.missing):
+        terminalreporter.write_line(
+            f"NOT TESTED: {name} is missing on this machine, and tests that need it were skipped",
+            red=True,
+            bold=True,
+        )
+
+
+@pytest.fixture(scope="session")
+def mysql_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL, without a database, of the given server or of a private one."""
+    if TEST_MYSQL_URL:
+        yield TEST_MYSQL_URL
+        return
+    with MariaDB(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server.url
+
+
+@pytest.fixture
+def mysql_url(mysql_server_url: str) -> Iterator[str]:
+    """The URL of a new, empty MySQL database."""
+    url = make_url(mysql_server_url)
+    name = f"pixyproxy_{uuid.uuid4().hex}"
+
+    def run(statement: str) -> None:
+        with pymysql.connect(
+            host=url.host or "127.0.0.1",
+            port=url.port or 3306,
+            user=url.username,
+            password=url.password or "",
+            autocommit=True,
+        ) as connection:
+            connection.cursor().execute(statement)
+
+    # latin1, as servers may have it: the tables must not depend on the default
+    run(f"CREATE DATABASE {name} CHARACTER SET latin1")
+    yield url.set(database=name).render_as_string(hide_password=False)
+    run(f"DROP DATABASE {name}")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a new SQLite database."""
+    return f"sqlite:///{tmp_path}/pixyproxy.db"
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a new, empty database: the test runs on each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A migrated database, on each kind."""
+    database = open_database(database_url, pool_size=5)
+    await database.migrate()
+    yield database
+    await database.aclose()
+
+
+@pytest.fixture
+def model_server() -> Iterator[ModelServer]:
+    """A real HTTP server that speaks OpenAI's images API, and can misbehave."""
+    with ModelServer() as server:
+        yield server
+
+
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path) -> MakeSettings:
+    """Return what makes settings for a test: SQLite, a folder and `sketch`, unless told else."""
+
+    def make(**values: Any) -> Settings:
+        defaults = {
+            "database_url": f"sqlite:///{tmp_path}/pixyproxy.db",
+            "images": tmp_path / "images",
+            "min_free_mb": 1,
+        }
+        return Settings(**(defaults | values))
+
+    return make
+
+
+@asynccontextmanager
+async def open_client(settings: Settings, **options: Any) -> AsyncIterator[httpx2.AsyncClient]:
+    """Run the application in this process and yield a client that talks to it."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app) as state:
+
+        async def with_state(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": dict(state or {})}, receive, send)
+
+        transport = httpx2.ASGITransport(with_state)
+        base_url = options.pop("base_url", "http://localhost:8000")
+        async with httpx2.AsyncClient(transport=transport, base_url=base_url, **options) as client:
+            yield client
+
+
+@pytest.fixture
+async def client(
+    make_settings: MakeSettings, database_url: str, model_server: ModelServer
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of an application on each database, drawing by the model server."""
+    settings = make_settings(
+        database_url=database_url,
+        openai_base_url=model_server.base_url,
+        openai_api_key="sk-the-models-own-key",
+    )
+    async with open_client(settings) as client:
+        yield client

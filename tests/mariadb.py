@@ -1,0 +1,103 @@
+"""A private MariaDB server: it can be killed, stopped and started without harm to any other."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pymysql
+
+from tests.programs import require_program
+
+START_DEADLINE_S = 60
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class MariaDB:
+    """A server of its own folder and port, with a user `root` without a password."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The server's URL, without a database."""
+        return f"mysql://root@127.0.0.1:{self._port}"
+
+    def __enter__(self) -> Self:
+        program = require_program("mariadb-install-db")
+        command = [
+            program,
+            f"--datadir={self._folder}/data",
+            "--auth-root-authentication-method=normal",
+        ]
+        command += ["--user=root"] if os.geteuid() == 0 else []
+        subprocess.run([*command, "--skip-test-db"], check=True, stdout=subprocess.DEVNULL)
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        command = [
+            require_program("mariadbd"),
+            "--no-defaults",
+            f"--datadir={self._folder}/data",
+            f"--socket={self._folder}/socket",
+            f"--pid-file={self._folder}/pid",
+            f"--port={self._port}",
+            "--bind-address=127.0.0.1",
+            "--innodb-buffer-pool-size=64M",
+            "--performance-schema=OFF",
+        ]
+        command += ["--user=root"] if os.geteuid() == 0 else []
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_DEADLINE_S
+        while True:
+            try:
+                pymysql.connect(host="127.0.0.1", port=self._port, user="root").close()
+            except pymysql.Error:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would."""
+        self._signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait()
+
+    def pause(self) -> None:
+        """Let the server stand still: connections stay open and nothing answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused server go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
