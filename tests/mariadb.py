@@ -41,6 +41,7 @@ class MariaDB:
         program = require_program("mariadb-install-db")
         command = [
             program,
+            "--no-defaults",
             f"--datadir={self._folder}/data",
             "--auth-root-authentication-method=normal",
         ]

@@ -10,8 +10,6 @@ import binascii
 import logging
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
 from urllib.request import getproxies, proxy_bypass
@@ -21,21 +19,12 @@ import openai
 import orjson
 import pybase64
 
-from pixyproxy.core.exceptions import (
-    BadGeneratorResponseError,
-    ConstraintViolationError,
-    FieldFault,
-    GeneratorAccountError,
-    GeneratorBusyError,
-    GeneratorTimeoutError,
-    GeneratorUnavailableError,
-    PixyProxyException,
-    PromptRejectedError,
-)
+from pixyproxy.core.exceptions import BadGeneratorResponseError
 from pixyproxy.core.models import MAX_PROMPT_CHARS, ImageDetailCreate
-from pixyproxy.service.outbound import BoundedTransport, ResponseTooLargeError
+from pixyproxy.service.outbound import BoundedTransport
 from pixyproxy.service.providers import GenerationRequest, ProviderImage
-from pixyproxy.service.providers.profiles import PARAMETERS, profile_for
+from pixyproxy.service.providers.openai_failures import failure_of_answer, failure_of_connection
+from pixyproxy.service.providers.profiles import profile_for
 
 logger = logging.getLogger(__name__)
 
@@ -50,39 +39,9 @@ _CONNECT_TIMEOUT_S = 10.0
 # request sent into one that is closing would leave its outcome unknown.
 _LIMITS = httpx2.Limits(max_connections=None, keepalive_expiry=2)
 _MAX_REFUSAL_BYTES = 64 * 2**10
-_MAX_RETRY_AFTER_S = 3600
 _LARGE_BYTES = 4 * 2**20
 _MAX_LARGE_JSON_PARTS = 100_000
 
-_REJECTED = frozenset(
-    {
-        "moderation_blocked",
-        "content_policy_violation",
-        "content_filter",
-        "responsibleaipolicyviolation",  # Azure, as the inner error's code
-    }
-)
-_ACCOUNT = frozenset(
-    {
-        "account_deactivated",
-        "billing_hard_limit_reached",
-        "billing_not_active",
-        "deploymentnotfound",
-        "insufficient_quota",
-        "invalid_api_key",
-        "model_not_found",
-    }
-)
-_ACCOUNT_STATUSES = frozenset({401, 402, 403, 404, 405, 407, 410})
-_INVALID_STATUSES = frozenset({400, 413, 422})
-_TRANSIENT_STATUSES = frozenset({408, 409, 425})
-_NOT_SENT = (
-    httpx2.ConnectError,
-    httpx2.ConnectTimeout,
-    httpx2.PoolTimeout,
-    httpx2.ProxyError,
-    httpx2.UnsupportedProtocol,
-)
 _BASE64_KEY = re.compile(rb'"b64_json"\s*:\s*"')
 _TOKEN = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,100}")
 
@@ -149,7 +108,8 @@ class OpenAIProvider:
                 model=request.model, prompt=request.prompt, **request.parameters
             )
         except openai.APIConnectionError as error:
-            raise _failure_of_connection(error.__cause__) from None
+            logger.warning("No answer from the model's server: %s", type(error.__cause__).__name__)
+            raise failure_of_connection(error.__cause__) from None
         request_id = self._readable(response.headers.get("x-request-id"))
         answer, encoded = _parted(response.content)
         del response  # it holds the body too
@@ -199,7 +159,7 @@ class OpenAIProvider:
             self._readable(error.get("param")),
             request_id,
         )
-        raise _failure_of_answer(status, error, _retry_after_s(headers))
+        raise failure_of_answer(status, error, headers)
 
     async def _decoded(self, encoded: memoryview, request_id: str | None) -> bytes:
         try:
@@ -289,62 +249,3 @@ def _from_base64(encoded: memoryview) -> bytes:
     if not data:
         raise ValueError
     return data
-
-
-def _failure_of_connection(cause: BaseException | None) -> PixyProxyException:
-    logger.warning("No answer from the model's server: %s", type(cause).__name__)
-    if isinstance(cause, _NOT_SENT):
-        return GeneratorUnavailableError()
-    if isinstance(cause, ResponseTooLargeError | httpx2.DecodingError):
-        return BadGeneratorResponseError()
-    return GeneratorTimeoutError()
-
-
-def _failure_of_answer(
-    status: int, error: Mapping[str, Any], retry_after_s: int | None
-) -> PixyProxyException:
-    inner = error.get("innererror", error.get("inner_error"))
-    codes = [
-        error.get("code"),
-        error.get("type"),
-        inner.get("code") if isinstance(inner, dict) else None,
-    ]
-    said = {code.lower() for code in codes if isinstance(code, str)}
-    if said & _REJECTED:
-        return PromptRejectedError()
-    if said & _ACCOUNT or status in _ACCOUNT_STATUSES:
-        return GeneratorAccountError()
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return GeneratorBusyError(retry_after_s=retry_after_s)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT_STATUSES:
-        return GeneratorUnavailableError(retry_after_s=retry_after_s)
-    if status in _INVALID_STATUSES and error:
-        return ConstraintViolationError([_fault_of(error)])
-    return BadGeneratorResponseError()
-
-
-def _fault_of(error: Mapping[str, Any]) -> FieldFault:
-    param = error.get("param")
-    if param not in ("prompt", "model", *PARAMETERS):
-        return FieldFault("model", "its server refuses this prompt or these parameters")
-    if error.get("code") == "unknown_parameter":
-        return FieldFault(param, "this model does not know it; leave it out", ())
-    return FieldFault(param, "the model refuses this value")
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> int | None:
-    """The wait that Retry-After (or OpenAI's retry-after-ms) asks for, within 1 s and an hour."""
-    milliseconds = headers.get("retry-after-ms", "")
-    value = headers.get("retry-after", "")
-    if re.fullmatch(r"[0-9]{1,9}", milliseconds):
-        seconds = -(-int(milliseconds) // 1000)
-    elif re.fullmatch(r"[0-9]{1,9}", value):
-        seconds = int(value)
-    else:
-        try:
-            moment = parsedate_to_datetime(value)
-        except (ValueError, OverflowError):
-            return None
-        moment = moment.replace(tzinfo=moment.tzinfo or UTC)
-        seconds = round((moment - datetime.now(UTC)).total_seconds())
-    return min(max(seconds, 1), _MAX_RETRY_AFTER_S)

@@ -87,7 +87,7 @@ def _write_caption(picture: Image.Image, prompt: str) -> None:
     loaded = ImageFont.load_default(size)
     assert isinstance(loaded, ImageFont.FreeTypeFont)
     font = loaded
-    margin, pad = size // 2, size // 2
+    margin, pad = size // 4, max(2, size // 2 - 2)
     text = "\n".join(caption_lines(prompt, width - 2 * margin - 2 * pad, font))
     probe = ImageDraw.Draw(picture)
     left, top, right, bottom = probe.multiline_textbbox((0, 0), text, font=font, spacing=2)

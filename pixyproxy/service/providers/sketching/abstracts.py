@@ -118,7 +118,7 @@ def tiles(canvas: Canvas, palette: Palette) -> None:
                 shapes[front].append(ellipse(x + side / 2, y + side / 2, side * 0.36))
             else:
                 shapes[front].append([(cx, cy), (2 * x + side - cx, cy), (cx, 2 * y + side - cy)])
-    for painted in (grounds, shapes):
+    for painted in (grounds, shapes) if canvas.coverage is None else (shapes,):
         for k, polygons in painted.items():
             canvas.paint(
                 polygons, mix(colours[k], palette.light, 0.12), mix(colours[k], palette.near, 0.1)

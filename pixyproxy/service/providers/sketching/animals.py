@@ -76,6 +76,8 @@ def animal(canvas: Canvas, plan: Plan) -> None:
     canvas.paint(
         at.twice(ellipse(-0.56, 0.28, 0.15, 0.1)), (240, 120, 110), opacity=0.35, blur=0.012
     )
+    if max(fur) < 110:  # noqa: PLR2004  dark eyes would not show
+        canvas.paint(at.twice(ellipse(0.36, -0.08, 0.18, 0.19)), (238, 214, 110), (190, 200, 80))
     _eyes(canvas, at, 0.36, -0.08, 0.135)
     _snout(canvas, at)
     if kind in ("cat", "rabbit", "fox"):

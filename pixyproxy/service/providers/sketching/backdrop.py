@@ -43,9 +43,10 @@ def backdrop(canvas: Canvas, plan: Plan) -> None:
     top, middle, low = plan.palette.sky
     rng, width, height = canvas.rng, canvas.width, canvas.height
     canvas.ground(mix(middle, low, 0.3), low, mix(low, middle, 0.4))
-    canvas.glow(width / 2, height / 2, 0.8, plan.palette.light, 0.6)
+    y = height - 0.5
+    canvas.glow(width / 2, y, 0.8, plan.palette.light, 0.6)
     disc = mix(middle, top, 0.35), mix(middle, plan.palette.accent, 0.35)
-    canvas.paint([ellipse(width / 2, height / 2, 0.4)], *disc, opacity=0.9)
+    canvas.paint([ellipse(width / 2, y, 0.4)], *disc, opacity=0.9)
     confetti = [
         ellipse(rng.uniform(0, width), rng.uniform(0, height), rng.uniform(0.003, 0.009))
         for _ in range(round(26 * width * height))

@@ -153,9 +153,9 @@ class Canvas:
         self._lay(mask, box, stops)
 
     def glow(self, x: float, y: float, radius: float, colour: Colour, opacity: float) -> None:
-        """A light that fades out at `radius`."""
+        """A light in the air that fades out at `radius`; left out if transparent."""
         box = self._box([ellipse(x, y, radius)])
-        if box is None:
+        if box is None or self.coverage is not None:
             return
         left, top, right, bottom = box
         u = self.unit_px

@@ -1,6 +1,7 @@
 """Sketches of the land: hills, mountains, dunes, woods and flowers."""
 
 import math
+from itertools import pairwise
 
 from pixyproxy.service.providers.sketching.canvas import (
     WHITE,
@@ -62,7 +63,7 @@ def _range(
         knots.append((x + span * rng.uniform(0.4, 0.6), base - rise * rng.uniform(0.65, 1.15)))
         x += span * rng.uniform(0.75, 1.2)
     knots.append((x, base - rise * 0.2))
-    edges = [scene.rough(a, b, rise * 0.09) for a, b in zip(knots, knots[1:], strict=False)]
+    edges = [scene.rough(a, b, rise * 0.09) for a, b in pairwise(knots)]
     line = [point for edge in edges for point in edge]
     colour = scene.palette.land(nearness)
     foot = scene.haze(colour, 0.75 - 0.5 * nearness)
@@ -113,16 +114,19 @@ def dunes(scene: Scene) -> None:
         scene.canvas.paint([area], *sand)
         shade = mix(colour, near, 0.75)
         scene.canvas.paint([lee], shade, mix(shade, colour, 0.7), opacity=0.62, clip=[area])
-        scene.canvas.paint([stroke(spine, 0.005)], light, opacity=0.35, blur=0.003)
+        scene.canvas.paint([stroke(spine, 0.005)], light, opacity=0.25, blur=0.003)
 
 
 def forest(scene: Scene) -> None:
-    """Rows of trees with mist between them, and a clearing in front."""
-    rng, count, autumn = scene.rng, 4, scene.plan.has("autumn")
+    """Rows of trees with mist between them and a clearing in front, or a row on a shore."""
+    rng, autumn = scene.rng, scene.plan.has("autumn")
+    count = 2 if scene.watery else 4
     for i in range(count):
-        nearest = i == count - 1
+        nearest = i == count - 1 and not scene.watery
         nearness = 0.12 + 0.86 * i / (count - 1)
-        y = scene.horizon + (scene.height - scene.horizon) * (i / count) ** 1.2 + 0.02
+        y = scene.horizon - 0.03
+        if not scene.watery:
+            y += 0.05 + (scene.height - scene.horizon) * (i / count) ** 1.2
         size = scene.scale * (0.1 + 0.1 * i + 0.03 * i * i) * (0.75 if autumn else 1)
         line = scene.ridge(y, 0.05, 3)
         colour, floor = scene.palette.land(nearness), scene.floor(nearness)
@@ -130,7 +134,7 @@ def forest(scene: Scene) -> None:
         trees: list[Polygon] = []
         x = -size
         while x < scene.width + size:
-            _, foot = min(line, key=lambda point: abs(point[0] - x))  # noqa: B023  used at once
+            _, foot = min(line, key=lambda point: abs(point[0] - x))
             if not nearest or abs(x / scene.width - 0.5) > 0.16:  # noqa: PLR2004  the clearing
                 grow = _leafy if autumn else _pine
                 trees += grow(scene, x, foot + size * 0.05, size * rng.uniform(0.65, 1.15))

@@ -18,13 +18,15 @@ def draw_landscape(canvas: Canvas, plan: Plan) -> None:
         hills(scene, scene.horizon - 0.02, 0.05, 0.12, layers=1)
     if "city" in scene.grounds:
         city(scene)
+    if "forest" in scene.grounds and scene.watery:
+        forest(scene)
     if scene.watery:
         water(scene)
     if "desert" in scene.grounds:
         dunes(scene)
     if "meadow" in scene.grounds or scene.grounds == ["mountain"]:
         hills(scene, scene.horizon + 0.06, 0.1, 0.45, layers=3)
-    if "forest" in scene.grounds:
+    if "forest" in scene.grounds and not scene.watery:
         forest(scene)
     if plan.has("flower") or ("meadow" in scene.grounds and not plan.has("snow")):
         flowers(scene)

@@ -13,9 +13,9 @@ from pixyproxy.service.providers.sketching.words import Plan
 
 _FIGURES: dict[str, Callable[[Canvas, Plan], None]] = {
     "fish": underwater,
-    "portrait": portrait,
     **dict.fromkeys(FURRY, animal),
     "owl": owl,
+    "portrait": portrait,  # after the animals: a cat's portrait shows the cat
     "space": space,
 }
 

@@ -1,6 +1,7 @@
 """What the parts of a landscape share: where its horizon lies and what lights it."""
 
 import math
+from itertools import pairwise
 
 from pixyproxy.service.providers.sketching.canvas import WHITE, Canvas, Colour, Point, mix
 from pixyproxy.service.providers.sketching.words import Plan
@@ -67,7 +68,7 @@ class Scene:
         points = [start, end]
         for _ in range(4):
             broken = [points[0]]
-            for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+            for (x0, y0), (x1, y1) in pairwise(points):
                 x = (x0 + x1) / 2 + self.rng.uniform(-0.2, 0.2) * swing
                 y = (y0 + y1) / 2 + self.rng.uniform(-0.5, 0.5) * swing
                 broken += [(x, y), (x1, y1)]

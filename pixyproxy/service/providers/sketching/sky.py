@@ -98,7 +98,8 @@ def _moon(scene: Scene) -> None:
     scene.light = (x, y)
     light, dim = scene.palette.light, scene.palette.sky[2]
     scene.canvas.glow(x, y, radius * 7, mix(light, dim, 0.4), 0.5)
-    if scene.plan.has("crescent") or scene.rng.choice((True, False)):
+    by_lot = scene.rng.choice((True, False)) and not scene.plan.has("full")
+    if scene.plan.has("crescent") or by_lot:
         turns = [math.pi * step / 40 for step in range(41)]
         outer = [(x + radius * math.sin(t), y - radius * math.cos(t)) for t in turns]
         inner = [(x + radius * 0.5 * math.sin(t), y - radius * math.cos(t)) for t in turns]

@@ -8,14 +8,16 @@ from pixyproxy.service.providers.sketching.canvas import Colour, hexes, mix, okl
 
 _MOTIFS = {
     "mountain": "mountain peak alp alpine himalaya rocky cliff summit volcano fjord ridge",
-    "sea": "sea ocean beach coast wave island harbor harbour lighthouse lagoon shore surf bay water tropical",
+    "sea": "sea ocean beach coast wave island harbor harbour lighthouse lagoon shore surf bay "
+    "water tropical",
     "lake": "lake river pond reflection fjord",
     "forest": "forest wood woodland tree pine jungle spruce fir taiga grove",
-    "city": "city skyline street building skyscraper town urban downtown tower cyberpunk metropolis "
-    "architecture village house neon",
+    "city": "city skyline street building skyscraper town urban downtown tower "
+    "cyberpunk metropolis architecture village house neon",
     "desert": "desert dune sahara sand canyon oasis camel cactus egypt pyramid savanna mars",
     "meadow": "meadow field garden grass hill valley countryside prairie farm spring lawn park",
-    "flower": "flower rose tulip blossom lily orchid daisy sunflower bouquet lotus poppy peony bloom",
+    "flower": "flower rose tulip blossom lily orchid daisy sunflower bouquet lotus poppy peony "
+    "bloom",
     "snow": "snow snowy winter ice icy arctic frost frozen glacier blizzard christmas",
     "rain": "rain rainy storm stormy thunder thunderstorm drizzle shower monsoon",
     "fog": "fog foggy mist misty haze hazy",
@@ -90,6 +92,10 @@ _PALETTES = {
         "48586b 7f8ea1 c5cbd2 f5f3ee 73849a 1d2936 6fb1a8",
     ),
 }
+# These wear a named colour themselves, so that the rest need not.
+_SUBJECTS = frozenset(
+    {"cat", "dog", "fox", "bear", "rabbit", "owl", "fish", "portrait", "flower", "boat", "balloon"}
+)
 _LAND = {
     "desert": "e6b277 8f4428",
     "forest": "86aaa0 0e2e2b",
@@ -137,23 +143,17 @@ def read(prompt: str, rng: random.Random) -> Plan:
             motifs |= _MOTIFS_OF.get(form, frozenset())
     named = tuple(dict.fromkeys(word for word in words if word in _HUES))
     time: str | None = next((t for t in ("night", "sunset", "dawn", "day") if t in motifs), None)
-    if time is None and "moon" in motifs:
-        time = "night"
+    if "moon" in motifs:
+        motifs |= {"full", "crescent"}.intersection(words)
+        time = time or "night"
     lot = rng.choice(("day", "day", "sunset", "dawn", "sunset"))
     time = time or ("day" if "sun" in motifs else lot)
     colours = tuple(oklch(*_HUES[name]) for name in named)
-    subject_is_coloured = motifs & SUBJECTS
-    if named and not subject_is_coloured:
+    if named and motifs.isdisjoint(_SUBJECTS):
         palette = _coloured([_HUES[name] for name in named], time)
     else:
         palette = _curated(motifs, time, rng)
     return Plan(frozenset(motifs), colours, time, palette)
-
-
-SUBJECTS = frozenset(
-    {"cat", "dog", "fox", "bear", "rabbit", "owl", "fish", "portrait", "flower", "boat", "balloon"}
-)
-"""Motifs that wear a named colour themselves, so that the rest need not."""
 
 
 def _curated(motifs: set[str], time: str, rng: random.Random) -> Palette:

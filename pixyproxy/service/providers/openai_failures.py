@@ -1,0 +1,119 @@
+"""What the failures of a server that speaks OpenAI's API mean: by status, code and type.
+
+Never by the words of a message, which servers change at will.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+
+from pixyproxy.core.exceptions import (
+    BadGeneratorResponseError,
+    ConstraintViolationError,
+    FieldFault,
+    GeneratorAccountError,
+    GeneratorBusyError,
+    GeneratorTimeoutError,
+    GeneratorUnavailableError,
+    PixyProxyException,
+    PromptRejectedError,
+)
+from pixyproxy.service.outbound import ResponseTooLargeError
+from pixyproxy.service.providers.profiles import PARAMETERS
+
+_MAX_RETRY_AFTER_S = 3600
+_REJECTED = frozenset(
+    {
+        "moderation_blocked",
+        "content_policy_violation",
+        "content_filter",
+        "responsibleaipolicyviolation",  # Azure, as the inner error's code
+    }
+)
+_ACCOUNT = frozenset(
+    {
+        "account_deactivated",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "deploymentnotfound",
+        "insufficient_quota",
+        "invalid_api_key",
+        "model_not_found",
+    }
+)
+_ACCOUNT_STATUSES = frozenset({401, 402, 403, 404, 405, 407, 410})
+_INVALID_STATUSES = frozenset({400, 413, 422})
+_TRANSIENT_STATUSES = frozenset({408, 409, 425})
+_NOT_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+)
+
+
+def failure_of_connection(cause: BaseException | None) -> PixyProxyException:
+    """Return what it means that no whole answer came: was the request sent, or not?"""
+    if isinstance(cause, _NOT_SENT):
+        return GeneratorUnavailableError()
+    if isinstance(cause, ResponseTooLargeError | httpx2.DecodingError):
+        return BadGeneratorResponseError()
+    return GeneratorTimeoutError()
+
+
+def failure_of_answer(
+    status: int, error: Mapping[str, Any], headers: Mapping[str, str]
+) -> PixyProxyException:
+    """Return what an answer without an image means, by its status and its error's codes."""
+    retry_after_s = _retry_after_s(headers)
+    inner = error.get("innererror", error.get("inner_error"))
+    codes = [
+        error.get("code"),
+        error.get("type"),
+        inner.get("code") if isinstance(inner, dict) else None,
+    ]
+    said = {code.lower() for code in codes if isinstance(code, str)}
+    if said & _REJECTED:
+        return PromptRejectedError()
+    if said & _ACCOUNT or status in _ACCOUNT_STATUSES:
+        return GeneratorAccountError()
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return GeneratorBusyError(retry_after_s=retry_after_s)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT_STATUSES:
+        return GeneratorUnavailableError(retry_after_s=retry_after_s)
+    if status in _INVALID_STATUSES and error:
+        return ConstraintViolationError([_fault_of(error)])
+    return BadGeneratorResponseError()
+
+
+def _fault_of(error: Mapping[str, Any]) -> FieldFault:
+    param = error.get("param")
+    if param not in ("prompt", "model", *PARAMETERS):
+        return FieldFault("model", "its server refuses this prompt or these parameters")
+    if error.get("code") == "unknown_parameter":
+        return FieldFault(param, "this model does not know it; leave it out", ())
+    return FieldFault(param, "the model refuses this value")
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> int | None:
+    """The wait that Retry-After (or OpenAI's retry-after-ms) asks for, within 1 s and an hour."""
+    milliseconds = headers.get("retry-after-ms", "")
+    value = headers.get("retry-after", "")
+    if re.fullmatch(r"[0-9]{1,9}", milliseconds):
+        seconds = -(-int(milliseconds) // 1000)
+    elif re.fullmatch(r"[0-9]{1,9}", value):
+        seconds = int(value)
+    else:
+        try:
+            moment = parsedate_to_datetime(value)
+        except (ValueError, OverflowError):
+            return None
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+        seconds = round((moment - datetime.now(UTC)).total_seconds())
+    return min(max(seconds, 1), _MAX_RETRY_AFTER_S)
