@@ -16,19 +16,25 @@ from pixyproxy.core.exceptions import PixyProxyException
 from pixyproxy.drain import drain_on_sigterm
 from pixyproxy.log import configure_logging
 from pixyproxy.schema.errors import graphql_body
+from pixyproxy.schema.limits import Limits
 from pixyproxy.schema.router import GRAPHQL_PATH, make_graphql_router
 from pixyproxy.settings import Settings
 from pixyproxy.web import health_routes, image_routes
 from pixyproxy.web.access import Access
 from pixyproxy.web.dependencies import authenticate, make_image_url, public
-from pixyproxy.web.errors import ExceptionHandler
+from pixyproxy.web.errors import AnswerErrors, ExceptionHandler
+from pixyproxy.web.limits import RequestLimits
+from pixyproxy.web.openapi import complete_document
+from pixyproxy.web.protocol import RequestPace
 from pixyproxy.web.request_log import RequestLog
+from pixyproxy.web.routing import add_routes
 
 
 class State(TypedDict):
     """What the lifespan hands to every request."""
 
     services: Services
+    request_pace: RequestPace
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -37,8 +43,13 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         async with open_services(settings) as services:
-            with drain_on_sigterm(services.health, settings.drain_s):
-                yield State(services=services)
+            with drain_on_sigterm(
+                services.health,
+                drain_s=settings.drain_s,
+                grace_s=settings.shutdown_grace_s,
+                give_up=services.generator.give_up_drawing,
+            ):
+                yield State(services=services, request_pace=RequestPace(settings.request_timeout_s))
 
     app = FastAPI(
         title="PixyProxy",
@@ -47,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.access = Access(
         [key.get_secret_value() for key in settings.api_keys],
@@ -55,20 +67,32 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.content_requires_key = settings.content_requires_key
     app.state.public_base_url = settings.public_base_url
 
-    app.include_router(image_routes.router)
-    app.include_router(health_routes.router)
-    app.include_router(
+    add_routes(
+        app,
+        image_routes.router,
+        image_routes.bare_router,
+        health_routes.router,
         make_graphql_router(
-            authenticate=authenticate, public=public, make_image_url=make_image_url
+            authenticate=authenticate,
+            public=public,
+            make_image_url=make_image_url,
+            limits=graphql_limits(settings),
+            graphiql=settings.graphql_graphiql,
         ),
-        include_in_schema=False,
     )
+    complete_document(app)
 
     answer = ExceptionHandler(graphql_path=GRAPHQL_PATH, graphql_body=graphql_body)
     for kind in (PixyProxyException, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
 
     # The last one added is the outermost.
+    app.add_middleware(
+        RequestLimits,
+        max_body_bytes=settings.max_body_kib * 1024,
+        max_body_bytes_by_path={GRAPHQL_PATH: settings.graphql_max_body_kib * 1024},
+    )
+    app.add_middleware(AnswerErrors, answer=answer)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -77,9 +101,22 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "X-API-Key"],
             expose_headers=["Link", "Location", "X-Request-ID"],
         )
-    app.add_middleware(RequestLog, answer=answer)
+    app.add_middleware(RequestLog)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     return app
+
+
+def graphql_limits(settings: Settings) -> Limits:
+    """Return what GraphQL documents may hold."""
+    return Limits(
+        max_depth=settings.graphql_max_depth,
+        max_aliases=settings.graphql_max_aliases,
+        max_tokens=settings.graphql_max_tokens,
+        max_directives=settings.graphql_max_directives,
+        max_generations=settings.graphql_max_generations,
+        introspection=settings.graphql_introspection,
+        suggestions=settings.graphql_suggestions,
+    )
 
 
 def create_app_from_environment() -> FastAPI:

@@ -20,6 +20,7 @@ class Services:
     """What the faces and the command line work with."""
 
     images: ImageService
+    generator: ImageGenerator
     health: Health
 
 
@@ -29,7 +30,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         store = ImageStore(settings.images, min_free_mb=settings.min_free_mb)
         store.open()
-        database = open_database(settings.database_url, pool_size=settings.database_pool_size)
+        database = open_database(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            min_free_mb=settings.min_free_mb,
+        )
         stack.push_async_callback(database.aclose)
         await database.migrate()
         repository = ImageRepository()
@@ -48,10 +53,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             ),
             timeout_s=settings.generation_timeout_s,
             max_concurrent=settings.max_concurrent_generations,
+            keep_patience_s=settings.keep_patience_s,
         )
         stack.push_async_callback(generator.aclose)
         images = ImageService(
             repository, open_context=database.open_context, store=store, generator=generator
         )
         health = Health({"database": database.check, "images": store.check_writable})
-        yield Services(images=images, health=health)
+        yield Services(images=images, generator=generator, health=health)

@@ -87,6 +87,7 @@ def serve(
     uvicorn.run(
         "pixyproxy.app:create_app_from_environment",
         factory=True,
+        http="pixyproxy.web.protocol:BoundedHttpProtocol",
         host=settings.host,
         port=settings.port,
         workers=workers,

@@ -4,20 +4,26 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from pixyproxy.service.health import Health
 
+SHARE_OF_GRACE_TO_DRAW = 0.9
+
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def drain_on_sigterm(health: Health, drain_s: float) -> Iterator[None]:
+def drain_on_sigterm(
+    health: Health, *, drain_s: float, grace_s: float, give_up: Callable[[], None]
+) -> Iterator[None]:
     """On SIGTERM report `draining`, and hand the signal to the server `drain_s` seconds later.
 
-    A second SIGTERM is handed on at once. The server's own handler must be in place already.
+    The server then gives running requests `grace_s` seconds before it cuts them; `give_up` is
+    called a little earlier, so that they can still be answered. A second SIGTERM is handed on at
+    once. The server's own handler must be in place already.
     """
     server_handler = signal.getsignal(signal.SIGTERM)
     if threading.current_thread() is not threading.main_thread() or not callable(server_handler):
@@ -26,13 +32,14 @@ def drain_on_sigterm(health: Health, drain_s: float) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if health.draining or drain_s == 0:
-            health.draining = True
+        if health.draining:
             server_handler(number, frame)
             return
         health.draining = True
         logger.info("draining for %s s before the server stops", drain_s)
         loop.call_soon_threadsafe(loop.call_later, drain_s, server_handler, number, frame)
+        last_call_s = drain_s + grace_s * SHARE_OF_GRACE_TO_DRAW
+        loop.call_soon_threadsafe(loop.call_later, last_call_s, give_up)
 
     signal.signal(signal.SIGTERM, stop)
     try:

@@ -5,11 +5,12 @@ YYYY-MM-DD HH:MM:SS,mmm LEVEL request-id [thread-id] [function:line] message
 
 import itertools
 import logging
+import os
 import re
 import socket
-import sys
 import threading
 import time
+from contextlib import suppress
 from contextvars import ContextVar
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="-")
@@ -17,6 +18,7 @@ request_id_var: ContextVar[str] = ContextVar("request_id", default="-")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _HOST = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname()) or "localhost"
 _sequence = itertools.count()
+_STANDARD_ERROR = 2
 
 
 def make_request_id() -> str:
@@ -62,10 +64,32 @@ class LineFormatter(logging.Formatter):
         return f"{line}\n{record.exc_text}" if record.exc_text else line
 
 
+class LineHandler(logging.Handler):
+    """Writes each record to standard error by one call of the system, so that lines stay whole.
+
+    That holds between threads and between processes, so it needs no lock.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(LineFormatter())
+
+    def createLock(self) -> None:  # noqa: N802  the name in logging
+        """Do without a lock."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record; where standard error is gone, there is nobody to tell."""
+        line = f"{self.format(record)}\n".encode("utf-8", "backslashreplace")
+        with suppress(OSError):
+            os.write(_STANDARD_ERROR, line)
+
+
 def configure_logging(level: str) -> None:
     """Send every logger's records of `level` and above to standard error, in the one format."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter())
+    handler = LineHandler()
+    # What the format does not show need not be found out for each record.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -111,12 +111,62 @@ class Settings(BaseSettings):
         8, ge=1, le=1000, description="Generations in flight per process; twice as many wait."
     )
     min_free_mb: int = Field(
-        256, ge=0, description="With less free space (in MB), 507 before anything is paid."
+        256,
+        ge=0,
+        description="With less free space (in MB, on the disk of the images or of SQLite), 507 "
+        "before anything is paid.",
+    )
+    keep_patience_s: float = Field(
+        30,
+        ge=0,
+        le=3600,
+        description="So many seconds a paid image is tried again to be kept while disk or "
+        "database fails.",
     )
     fetch_allow: Names = Field(
         (),
         description="Comma-separated hosts (or host:port) that an image URL may point to "
         "in spite of its address.",
+    )
+    graphql_max_depth: int = Field(
+        10,
+        ge=1,
+        description="Levels that the fields of a GraphQL operation may nest. "
+        "Introspection is not counted.",
+    )
+    graphql_max_aliases: int = Field(
+        15, ge=0, description="Aliases in a GraphQL operation, at most."
+    )
+    graphql_max_tokens: int = Field(
+        1000, ge=1, description="Tokens in a GraphQL document, at most; as many comments."
+    )
+    graphql_max_directives: int = Field(
+        50, ge=0, description="Directives in a GraphQL operation, at most."
+    )
+    graphql_max_generations: int = Field(
+        4, ge=0, description="How often `generateImage` may stand in a GraphQL operation."
+    )
+    graphql_introspection: bool = Field(
+        default=True, description="Let GraphQL clients ask for the schema, as GraphiQL does."
+    )
+    graphql_graphiql: bool = Field(
+        default=True, description="Show GraphiQL to browsers at `/graphql`."
+    )
+    graphql_suggestions: bool = Field(
+        default=True, description="Say `Did you mean ...?` in GraphQL errors."
+    )
+    max_body_kib: int = Field(
+        512, ge=1, le=1024 * 1024, description="The largest request body taken, in KiB."
+    )
+    graphql_max_body_kib: int = Field(
+        256, ge=1, le=1024 * 1024, description="The largest body taken at `/graphql`, in KiB."
+    )
+    request_timeout_s: float = Field(
+        10,
+        gt=0,
+        le=3600,
+        description="A request must come within so many seconds of its first byte (and one more "
+        "for each KiB that has come); then its connection is closed.",
     )
     drain_s: float = Field(
         1,

@@ -328,11 +328,11 @@ async def test_more_than_run_and_wait_are_refused_at_once(
     assert model_server.posts == 6
 
 
-async def test_who_waits_beyond_the_deadline_has_paid_nothing(
+async def test_who_waits_for_too_long_has_paid_nothing(
     model_settings: MakeSettings, model_server: ModelServer
 ) -> None:
     model_server.answer_with(ms.hang())
-    settings = model_settings(max_concurrent_generations=1, generation_timeout_s=0.5)
+    settings = model_settings(max_concurrent_generations=1, generation_timeout_s=1)
     async with open_client(settings) as client:
         codes = [r.json()["code"] for r in await asyncio.gather(create(client), create(client))]
     assert codes == ["generator-timeout", "overloaded"]

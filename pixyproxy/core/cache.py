@@ -26,7 +26,12 @@ class BoundedCache(Generic[Key, Value]):
         return entry[0]
 
     def put(self, key: Key, value: Value, *, size: int) -> None:
-        """Keep `value`, which takes about `size` bytes, and drop what was not used for longest."""
+        """Keep `value`, which takes about `size` bytes, and drop what was not used for longest.
+
+        What is larger than the whole cache is not kept.
+        """
+        if size > self._max_bytes:
+            return
         _, old_size = self._entries.pop(key, (None, 0))
         self._bytes += size - old_size
         self._entries[key] = (value, size)

@@ -1,6 +1,7 @@
 """JSON as strangers send it."""
 
 import json
+import math
 from typing import Any, NoReturn
 
 
@@ -8,12 +9,17 @@ def parse_json(data: bytes) -> Any:
     """Parse UTF-8 JSON. Raises ValueError, with a message for the sender, where there is doubt.
 
     Stricter than json.loads: no key stands twice in an object (readers disagree on which counts),
-    no NaN or Infinity, nothing nested deeper than Python's stack, no integer of thousands of
-    digits.
+    no NaN or Infinity, no number too large for a float, nothing nested deeper than Python's stack,
+    no integer of thousands of digits.
     """
     try:
         text = data.decode()
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
     except UnicodeDecodeError:
         raise ValueError("the body is not valid UTF-8") from None
     except RecursionError:
@@ -33,6 +39,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(mapping) != len(pairs):
         raise _DoubtfulJSONError("a key stands twice in an object of the JSON")
     return mapping
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise _DoubtfulJSONError("a number of the JSON is too large")
+    return number
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -3,17 +3,24 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from pixyproxy.core.exceptions import DatabaseUnavailableError, StorageFullError
+from pixyproxy.core.exceptions import (
+    DatabaseUnavailableError,
+    StorageException,
+    StorageFullError,
+)
+from pixyproxy.data.tables import images
 
-_MYSQL_FULL = {1021, 1041, 1114, 3019}
-"""Server error numbers: disk full, out of resources, table full, undo log full."""
+_MYSQL_FULL = {1021, 1114, 3019}
+"""Server error numbers: disk full, table full, undo log full."""
+_WRITE_NOTHING = sa.update(images).values(guid=images.c.guid).where(sa.false())
 
 
 class DatabaseContext:
@@ -21,14 +28,23 @@ class DatabaseContext:
 
     Outside a transaction each statement commits by itself. Leaving without `commit_transaction`
     rolls back. Whatever the database does, after `deadline_s` seconds it is a
-    DatabaseUnavailableError, and the connection is thrown away.
+    DatabaseUnavailableError. A connection on which anything failed is thrown away, and the
+    transaction with it: until `rollback`, nothing more can be done in the context.
     """
 
-    def __init__(self, engine: AsyncEngine, *, deadline_s: float) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        deadline_s: float,
+        check_disk: Callable[[], None] | None = None,
+    ) -> None:
         self._engine = engine
         self._deadline_s = deadline_s
+        self._check_disk = check_disk
         self._connection: AsyncConnection | None = None
         self._in_transaction = False
+        self._lost_transaction = False
 
     async def __aenter__(self) -> Self:
         self._ends_at = asyncio.get_running_loop().time() + self._deadline_s
@@ -41,24 +57,25 @@ class DatabaseContext:
 
     async def begin_transaction(self) -> None:
         """Begin a transaction; on SQLite it takes the write lock at once, since it is to write."""
+        if self._in_transaction:
+            raise RuntimeError("a transaction is open already; MySQL would commit it unasked")
         begin = "BEGIN IMMEDIATE" if self._engine.dialect.name == "sqlite" else "BEGIN"
         await self._run(lambda connection: connection.exec_driver_sql(begin))
         self._in_transaction = True
 
     async def commit_transaction(self) -> None:
         """Commit. When this fails, whether the transaction was committed is unknown."""
-        self._in_transaction = False
         await self._run(lambda connection: connection.exec_driver_sql("COMMIT"), may_repeat=False)
+        self._in_transaction = False
 
     async def rollback(self) -> None:
         """Undo what the transaction has done. Does not fail: a lost connection rolls back too."""
-        self._in_transaction = False
-        try:
-            await self._run(
-                lambda connection: connection.exec_driver_sql("ROLLBACK"), may_repeat=False
-            )
-        except (DatabaseUnavailableError, StorageFullError):
-            await self._discard()
+        if self._in_transaction:
+            with suppress(StorageException):
+                await self._run(
+                    lambda connection: connection.exec_driver_sql("ROLLBACK"), may_repeat=False
+                )
+        self._in_transaction = self._lost_transaction = False
 
     async def execute(
         self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
@@ -75,8 +92,15 @@ class DatabaseContext:
         return result.all() if result.returns_rows else ()
 
     async def check(self) -> None:
-        """Raise DatabaseUnavailableError unless the database answers."""
-        await self.execute(sa.text("SELECT 1"))
+        """Raise a StorageException unless the database answers and can be written to."""
+        if self._check_disk is not None:
+            try:
+                await asyncio.to_thread(self._check_disk)
+            except OSError as error:
+                raise DatabaseUnavailableError from error
+        await self.begin_transaction()
+        await self.execute(_WRITE_NOTHING)
+        await self.rollback()
 
     async def _run(self, use: Callable[[AsyncConnection], Any], *, may_repeat: bool = True) -> Any:
         """Use the connection before the deadline; once more on a new one where it was stale."""
@@ -91,12 +115,15 @@ class DatabaseContext:
                     return await use(await self._acquire())
         except IntegrityError:
             raise
-        except (DBAPIError, InvalidRequestError, PoolTimeoutError, OSError, TimeoutError) as error:
-            if isinstance(error, TimeoutError) or getattr(error, "connection_invalidated", False):
-                await self._discard()
-            raise _translate(error) from error
+        except BaseException as error:
+            await self._discard()
+            if isinstance(error, (DBAPIError, PoolTimeoutError, OSError, TimeoutError)):
+                raise _translate(error) from error
+            raise
 
     async def _acquire(self) -> AsyncConnection:
+        if self._lost_transaction:
+            raise DatabaseUnavailableError
         if self._connection is None:
             self._connection = await self._engine.connect()
         return self._connection
@@ -108,10 +135,13 @@ class DatabaseContext:
 
     async def _discard(self) -> None:
         connection, self._connection = self._connection, None
+        self._lost_transaction |= self._in_transaction
         self._in_transaction = False
         if connection is not None:
-            await connection.invalidate()
-            await connection.close()
+            try:
+                await connection.invalidate()
+            finally:
+                await connection.close()
 
 
 def _translate(error: BaseException) -> Exception:

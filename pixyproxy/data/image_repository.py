@@ -61,6 +61,8 @@ class ImageRepository:
 
     async def get_image(self, context: DatabaseContext, guid: str) -> ImageDetail | None:
         """Return the image with exactly this GUID."""
+        if not is_guid(guid):  # MySQL pads with spaces, and fails on what the column cannot hold
+            return None
         rows = await context.execute(_BY_GUID, {"guid": guid})
         return _to_model(rows[0]) if rows else None
 
@@ -83,7 +85,8 @@ class ImageRepository:
 
 
 _INSERT = sa.insert(images)
-_DETAILS = sa.select(*(images.c[name] for name in ImageDetail.model_fields))
+_FIELDS = tuple(ImageDetail.model_fields)
+_DETAILS = sa.select(*(images.c[name] for name in _FIELDS))
 _BY_GUID = _DETAILS.where(images.c.guid == sa.bindparam("guid"))
 _NEWEST_FIRST = (
     _DETAILS.order_by(images.c.id.desc())
@@ -112,7 +115,7 @@ def _criteria(search: ImageSearch) -> tuple[list[sa.ColumnElement[bool]], dict[s
         )
 
     if search.guid is not None:
-        exact = is_guid(search.guid)  # anything else may not even be comparable with the column
+        exact = is_guid(search.guid)
         conditions.append(images.c.guid == bind(search.guid) if exact else sa.false())
     if search.prompt is not None:
         conditions.append(all_words(search.prompt, images.c.prompt_words))
@@ -136,7 +139,7 @@ def _to_row(image: ImageDetail) -> dict[str, Any]:
 
 
 def _to_model(row: sa.Row[Any]) -> ImageDetail:
-    values: dict[str, Any] = dict(row._mapping)  # noqa: SLF001  SQLAlchemy's public name
+    values: dict[str, Any] = dict(zip(_FIELDS, row, strict=True))
     values["parameters"] = orjson.loads(values["parameters"])
     return ImageDetail.model_validate(values)
 

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,12 +10,15 @@ from pathlib import Path
 
 from pixyproxy.core.exceptions import ImageStoreError, StorageFullError
 from pixyproxy.core.models import ContentType
+from pixyproxy.data.disk import check_free_space
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
+"""Linux can read what is in its page cache or nothing; elsewhere every read goes to a thread."""
+_MAX_READ_AT_ONCE = 4 * 2**20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_MIB = 1024 * 1024
 
 
 class ImageStore:
@@ -28,7 +30,7 @@ class ImageStore:
 
     def __init__(self, folder: Path, *, min_free_mb: int) -> None:
         self.folder = folder
-        self._min_free_bytes = min_free_mb * _MIB
+        self._min_free_mb = min_free_mb
 
     def open(self) -> None:
         """Make the folder where it is missing."""
@@ -43,17 +45,24 @@ class ImageStore:
         """Keep `data` for good: once this has returned, it survives a power cut."""
         await asyncio.to_thread(self._write, guid, content_type, data)
 
-    async def read(self, guid: str, content_type: ContentType) -> bytes:
-        """Return the whole file."""
-        return await asyncio.to_thread(self._read, guid, content_type)
+    async def read(self, guid: str, content_type: ContentType) -> memoryview:
+        """Return the whole file: here if the kernel has it in memory, else by a thread."""
+        data = self._read_from_memory(guid, content_type)
+        if data is None:
+            return memoryview(await asyncio.to_thread(self._read, guid, content_type))
+        return memoryview(data)
 
     def _check_writable(self) -> None:
         with _translated():
-            if shutil.disk_usage(self.folder).free < self._min_free_bytes:
-                raise StorageFullError
+            check_free_space(self.folder, self._min_free_mb)
             probe = self.folder / f".probe-{os.urandom(8).hex()}"
-            os.close(os.open(probe, _CREATE, 0o600))
-            probe.unlink()
+            descriptor = os.open(probe, _CREATE, 0o600)
+            try:
+                os.write(descriptor, b"probe")
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+                probe.unlink()
 
     def _write(self, guid: str, content_type: ContentType, data: bytes) -> None:
         name = f"{guid}.{content_type.extension}"
@@ -72,12 +81,35 @@ class ImageStore:
             os.fsync(shard)
 
     def _read(self, guid: str, content_type: ContentType) -> bytes:
-        with _translated(), self._shard(guid) as shard:
+        with (
+            _translated(),
+            self._open_file(guid, content_type) as descriptor,
+            os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file,
+        ):
+            return file.readall()
+
+    def _read_from_memory(self, guid: str, content_type: ContentType) -> bytearray | None:
+        """Return the file if it is not large and no disk has to be waited for."""
+        with _translated(), self._open_file(guid, content_type) as descriptor:
+            size = os.fstat(descriptor).st_size
+            if not _NO_WAIT or size > _MAX_READ_AT_ONCE:
+                return None
+            data = bytearray(size)
+            try:
+                return data if os.preadv(descriptor, [data], 0, _NO_WAIT) == size else None
+            except OSError:  # not in memory, or a file system that cannot tell
+                return None
+
+    @contextmanager
+    def _open_file(self, guid: str, content_type: ContentType) -> Iterator[int]:
+        with self._shard(guid) as shard:
             descriptor = os.open(f"{guid}.{content_type.extension}", _READ, dir_fd=shard)
-            with os.fdopen(descriptor, "rb", buffering=0) as file:
+            try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise ImageStoreError
-                return file.readall()
+                yield descriptor
+            finally:
+                os.close(descriptor)
 
     @contextmanager
     def _shard(self, guid: str, *, create: bool = False) -> Iterator[int]:

@@ -1,6 +1,9 @@
 """Opening the database: from a URL as users write it to a pool that is ready for use."""
 
+import asyncio
 import ssl
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,56 +15,78 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from pixyproxy.core.exceptions import DatabaseUnavailableError
 from pixyproxy.data.context import DatabaseContext
+from pixyproxy.data.disk import check_free_space
 from pixyproxy.data.migrations import migrate_database
+from pixyproxy.data.mysql import connect_to_mysql
+from pixyproxy.data.sqlite import connect_to_sqlite
 
-DEADLINE_S = 1.7
+DEADLINE_S = 1.5
 """A database that has not answered by then is taken for gone; callers hear of it within 2 s."""
+LOCK_TIMEOUT_S = 1
+"""So long a writer waits for another; less than the deadline, so that the server gives up too."""
 
 _TLS_PARAMETERS = {"ssl", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify"}
 _MYSQL_PARAMETERS = _TLS_PARAMETERS | {"unix_socket"}
+_SWITCHES = {"ssl", "ssl_verify"}
 
 
 class Database:
     """The connections to one database. A context is made from it for each short use."""
 
-    def __init__(self, engine: AsyncEngine, *, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        check_disk: Callable[[], None] | None = None,
+        closing: Collection[asyncio.Future[Any]] = (),
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
         self._engine = engine
+        self._check_disk = check_disk
+        self._closing = closing
         self._deadline_s = deadline_s
 
     def open_context(self) -> DatabaseContext:
         """Return a new context; it takes its connection when it is first used."""
-        return DatabaseContext(self._engine, deadline_s=self._deadline_s)
+        return DatabaseContext(
+            self._engine, deadline_s=self._deadline_s, check_disk=self._check_disk
+        )
 
     async def migrate(self) -> None:
         """Bring the tables up to date. Safe when several processes do it at once.
 
         Raises DatabaseUnavailableError with the database's own words: an operator reads them.
         """
+        async with self.open_context() as context:
+            await context.execute(sa.select(1))  # a migration has no deadline; a dead server has
         try:
             await migrate_database(self._engine)
         except DBAPIError as error:
             raise DatabaseUnavailableError(f"The database cannot be used: {error.orig}") from error
         except CommandError as error:
             raise DatabaseUnavailableError(
-                f"The database is of another version of PixyProxy: {error}"
+                "The database was migrated by a newer version of PixyProxy; run that one."
             ) from error
         except (OSError, TimeoutError) as error:
             raise DatabaseUnavailableError(f"The database cannot be used: {error}") from error
 
     async def check(self) -> None:
-        """Raise DatabaseUnavailableError unless the database answers."""
+        """Raise a StorageException unless the database answers and can be written to."""
         async with self.open_context() as context:
             await context.check()
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=self._deadline_s)
 
 
-def open_database(database_url: str, *, pool_size: int) -> Database:
+def open_database(database_url: str, *, pool_size: int, min_free_mb: int = 0) -> Database:
     """Return the database at `mysql://user:password@host:port/name` or `sqlite:///path`.
 
-    Nothing is connected to yet. Raises ValueError where the URL is unusable, with a message that
+    A SQLite database whose disk has less than `min_free_mb` MiB free counts as full. Nothing is
+    connected to yet. Raises ValueError where the URL is unusable, with a message that
     holds no password.
     """
     try:
@@ -71,11 +96,14 @@ def open_database(database_url: str, *, pool_size: int) -> Database:
             "the database URL must be like mysql://user:password@host:3306/database "
             "or sqlite:///pixyproxy.db"
         ) from None
+    check_disk = None
+    closing: set[asyncio.Future[Any]] = set()
     match url.drivername:
         case "mysql" | "mariadb":
-            url, connect_args = _mysql(url)
+            url, connect_args = _mysql(url, database_url)
         case "sqlite":
-            url, connect_args = _sqlite(url)
+            url, connect_args = _sqlite(url, closing)
+            check_disk = partial(check_free_space, Path(str(url.database)).parent, min_free_mb)
         case other:
             raise ValueError(f"the database URL must begin with mysql:// or sqlite://, not {other}")
     # Autocommit saves a round trip a read; transactions are begun in so many words. Instead of a
@@ -92,12 +120,19 @@ def open_database(database_url: str, *, pool_size: int) -> Database:
         pool_recycle=1800,
         hide_parameters=True,
     )
-    if url.drivername == "sqlite+aiosqlite":
-        sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    return Database(engine)
+    sa.event.listen(engine.sync_engine, "handle_error", _distrust_pool)
+    return Database(engine, check_disk=check_disk, closing=closing)
 
 
-def _mysql(url: URL) -> tuple[URL, dict[str, Any]]:
+def _distrust_pool(context: sa.engine.ExceptionContext) -> None:
+    """Renew all connections after one has not answered: the idle ones may be as dead."""
+    if isinstance(context.original_exception, asyncio.CancelledError):
+        context.invalidate_pool_on_disconnect = True
+
+
+def _mysql(url: URL, given: str) -> tuple[URL, dict[str, Any]]:
+    if given.count("@") > 1:  # what follows the first one would be taken for the host, and shown
+        raise ValueError("the database URL has a second @; write one in a password as %40")
     if not url.database:
         raise ValueError("the database URL names no database: mysql://user:password@host/DATABASE")
     if unknown := set(url.query) - _MYSQL_PARAMETERS:
@@ -106,10 +141,15 @@ def _mysql(url: URL) -> tuple[URL, dict[str, Any]]:
             f"known are {', '.join(sorted(_MYSQL_PARAMETERS))}"
         )
     query = {name: str(value) for name, value in url.query.items()}
+    for name in _SWITCHES & set(query):
+        if query[name] not in {"true", "false"}:
+            raise ValueError(f"the database URL's {name} must be true or false")
     connect_args: dict[str, Any] = {
+        "async_creator_fn": connect_to_mysql,
         "charset": "utf8mb4",
         "connect_timeout": DEADLINE_S,
-        "init_command": "SET SESSION sql_mode = 'STRICT_ALL_TABLES'",
+        "init_command": "SET SESSION sql_mode = 'STRICT_ALL_TABLES', "
+        f"innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}",
     }
     if "unix_socket" in query:
         connect_args["unix_socket"] = query["unix_socket"]
@@ -122,6 +162,8 @@ def _mysql(url: URL) -> tuple[URL, dict[str, Any]]:
 def _tls_context(query: dict[str, str]) -> ssl.SSLContext | None:
     if not _TLS_PARAMETERS & set(query) or query.get("ssl") == "false":
         return None
+    if "ssl_key" in query and "ssl_cert" not in query:
+        raise ValueError("the database URL's ssl_key needs its ssl_cert")
     try:
         context = ssl.create_default_context(cafile=query.get("ssl_ca"))
         if "ssl_cert" in query:
@@ -134,15 +176,13 @@ def _tls_context(query: dict[str, str]) -> ssl.SSLContext | None:
     return context
 
 
-def _sqlite(url: URL) -> tuple[URL, dict[str, Any]]:
+def _sqlite(url: URL, closing: set[asyncio.Future[Any]]) -> tuple[URL, dict[str, Any]]:
     if not url.database or url.database == ":memory:":
         raise ValueError("the database URL names no file: sqlite:///pixyproxy.db")
-    Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    return url.set(drivername="sqlite+aiosqlite"), {"timeout": DEADLINE_S}
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    if url.query:
+        raise ValueError("the database URL has parameters, which sqlite:/// does not take")
+    path = Path(url.database).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    url = url.set(drivername="sqlite+aiosqlite", database=str(path))
+    connect = partial(connect_to_sqlite, lock_timeout_s=LOCK_TIMEOUT_S, closing=closing)
+    return url, {"async_creator_fn": connect}

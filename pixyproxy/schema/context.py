@@ -1,20 +1,19 @@
 """What resolvers find in their context."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from strawberry.fastapi import BaseContext
 from strawberry.types import Info
 
 from pixyproxy.service.image_service import ImageService
 
 
-class Context(BaseContext):
+@dataclass(frozen=True, slots=True)
+class Context:
     """The context of one GraphQL request."""
 
-    def __init__(self, *, images: ImageService, image_url: Callable[[str], str]) -> None:
-        super().__init__()
-        self.images = images
-        self.image_url = image_url
+    images: ImageService
+    image_url: Callable[[str], str]
 
 
 PixyInfo = Info[Context, None]

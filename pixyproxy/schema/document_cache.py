@@ -1,59 +1,78 @@
 """Parsed and validated documents, kept: a query that comes again costs neither."""
 
-from collections.abc import Iterator
+import sys
+from dataclasses import dataclass
 
-from graphql import DocumentNode, GraphQLError, parse
-from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
+    parse,
+    specified_rules,
+    validate,
+)
 
 from pixyproxy.core.cache import BoundedCache
+from pixyproxy.schema.limits import Limits, find_excesses
 
 MAX_DOCUMENTS = 1000
 MAX_BYTES = 32 * 2**20
-BYTES_PER_CHAR = 300
-"""About what a parsed document takes in memory for each character of its text (measured)."""
 
-Documents = BoundedCache[str, tuple[DocumentNode, list[GraphQLError]]]
-
-
-def make_documents() -> Documents:
-    """Return a new cache of documents, bounded in entries and bytes."""
-    return BoundedCache(max_entries=MAX_DOCUMENTS, max_bytes=MAX_BYTES)
+BYTES_PER_ENTRY = 10_000
+BYTES_PER_TOKEN = 1000
+COPIES_OF_TEXT = 5
+"""What a document takes in memory at most, with the errors found in it (measured): its tokens and
+nodes, and its text, which stands again in values and messages."""
 
 
-class DocumentCache(SchemaExtension):
-    """Looks a query up before it is parsed, and keeps it when it has been validated.
+@dataclass(frozen=True, slots=True)
+class CheckedDocument:
+    """A document, and what is wrong with it; without errors it may be run."""
 
-    Strawberry's own caches are bounded in entries only: a thousand large queries would fill memory.
+    document: DocumentNode
+    errors: list[GraphQLError]
+
+
+class DocumentCache:
+    """Reads documents and keeps what it has read, bounded in entries and bytes.
+
+    (Strawberry's own caches are bounded in entries only: a thousand large queries fill memory.)
     """
 
-    def __init__(self, documents: Documents) -> None:
-        self._documents = documents
-        self._errors: list[GraphQLError] | None = None
+    def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
+        self._schema = schema
+        self._limits = limits
+        self._rules = specified_rules
+        if not limits.introspection:
+            self._rules += (NoSchemaIntrospectionCustomRule,)
+        self._documents: BoundedCache[str, CheckedDocument] = BoundedCache(
+            max_entries=MAX_DOCUMENTS, max_bytes=MAX_BYTES
+        )
 
-    def on_parse(self) -> Iterator[None]:
-        """Put the known document in place, or let it be parsed."""
-        context = self.execution_context
-        assert context.query is not None
-        known = self._documents.get(context.query)
-        if known is None:
-            context.graphql_document = parse(context.query, **context.parse_options)
-        else:
-            context.graphql_document, self._errors = known
-        yield
+    def read(self, query: str) -> CheckedDocument:
+        """Return the document. Raises GraphQLError where it cannot be parsed, which is not kept."""
+        known = self._documents.get(query)
+        if known is not None:
+            return known
+        max_tokens = self._limits.max_tokens
+        document = parse(query, max_lexical_tokens=max_tokens, max_comments=max_tokens)
+        errors = find_excesses(document, self._limits) or validate(
+            self._schema,
+            document,
+            self._rules,
+            hide_suggestions=not self._limits.suggestions,
+        )
+        checked = CheckedDocument(document, errors)
+        self._documents.put(query, checked, size=estimate_bytes(query, document))
+        return checked
 
-    def on_validate(self) -> Iterator[None]:
-        """Put the known verdict in place, or keep the new one."""
-        context = self.execution_context
-        assert context.query is not None
-        assert context.graphql_document is not None
-        if self._errors is None:
-            self._errors = validate_document(
-                context.schema._schema,  # noqa: SLF001  as Strawberry's own cache does
-                context.graphql_document,
-                context.validation_rules,
-            )
-            entry = (context.graphql_document, self._errors)
-            self._documents.put(context.query, entry, size=BYTES_PER_CHAR * len(context.query))
-        context.pre_execution_errors = self._errors
-        yield
+
+def estimate_bytes(query: str, document: DocumentNode) -> int:
+    """Return what the checked document takes in memory, at most."""
+    tokens = 0
+    token = document.loc.start_token if document.loc else None
+    while token:
+        tokens += 1
+        token = token.next
+    return BYTES_PER_ENTRY + BYTES_PER_TOKEN * tokens + COPIES_OF_TEXT * sys.getsizeof(query)

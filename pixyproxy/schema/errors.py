@@ -40,7 +40,7 @@ INTERNAL_ERROR_MESSAGE = "Something unforeseen went wrong. The service's log has
 def format_error(error: GraphQLError) -> dict[str, Any]:
     """Return what a client is told of `error`."""
     cause = _cause(error)
-    formatted = dict(error.formatted)
+    formatted: dict[str, Any] = {**error.formatted}
     extensions: dict[str, Any] = {"requestId": request_id_var.get()}
     if cause is None:
         extensions["code"] = INVALID_OPERATION_CODE
@@ -58,6 +58,8 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
     else:
         formatted["message"] = INTERNAL_ERROR_MESSAGE
         extensions["code"] = INTERNAL_ERROR_CODE
+    # GraphQL's own messages repeat what was sent, and lone surrogates cannot be encoded.
+    formatted["message"] = formatted["message"].encode(errors="backslashreplace").decode()
     formatted["extensions"] = extensions
     return formatted
 

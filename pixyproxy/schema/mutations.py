@@ -1,8 +1,9 @@
 """GraphQL: generating images."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
+from strawberry import UNSET
 
 from pixyproxy.core.models import ImageDetail, ImageDetailCreate
 from pixyproxy.schema.context import PixyInfo
@@ -27,25 +28,27 @@ class Mutation:
         self,
         info: PixyInfo,
         prompt: Annotated[str, _argument("prompt")],
-        model: Annotated[str | None, _argument("model")] = None,
-        size: Annotated[str | None, _argument("size")] = None,
-        quality: Annotated[str | None, _argument("quality")] = None,
-        style: Annotated[str | None, _argument("style")] = None,
-        background: Annotated[str | None, _argument("background")] = None,
-        output_format: Annotated[str | None, _argument("output_format")] = None,
-        output_compression: Annotated[int | None, _argument("output_compression")] = None,
-        moderation: Annotated[str | None, _argument("moderation")] = None,
+        model: Annotated[str | None, _argument("model")] = UNSET,
+        size: Annotated[str | None, _argument("size")] = UNSET,
+        quality: Annotated[str | None, _argument("quality")] = UNSET,
+        style: Annotated[str | None, _argument("style")] = UNSET,
+        background: Annotated[str | None, _argument("background")] = UNSET,
+        output_format: Annotated[str | None, _argument("output_format")] = UNSET,
+        output_compression: Annotated[int | None, _argument("output_compression")] = UNSET,
+        moderation: Annotated[str | None, _argument("moderation")] = UNSET,
     ) -> ImageDetail:
         """Generate one image."""
-        image = ImageDetailCreate.model_construct(  # the service validates it
-            prompt=prompt,
-            model=model,
-            size=size,
-            quality=quality,
-            style=style,
-            background=background,
-            output_format=output_format,
-            output_compression=output_compression,
-            moderation=moderation,
-        )
-        return await info.context.images.create_image(image)
+        asked: dict[str, Any] = {
+            "prompt": prompt,
+            "model": model,
+            "size": size,
+            "quality": quality,
+            "style": style,
+            "background": background,
+            "output_format": output_format,
+            "output_compression": output_compression,
+            "moderation": moderation,
+        }
+        given = {name: value for name, value in asked.items() if value is not UNSET}
+        # The service validates it.
+        return await info.context.images.create_image(ImageDetailCreate.model_construct(**given))

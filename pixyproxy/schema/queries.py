@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import strawberry
+from strawberry import UNSET
 
 from pixyproxy.core.exceptions import ImageNotFoundError
 from pixyproxy.core.models import ImageDetail
@@ -54,18 +55,23 @@ class Query:
         query: Annotated[
             str | None,
             strawberry.argument(description="Words in prompt or filename, or a GUID."),
-        ] = None,
+        ] = UNSET,
         prompt: Annotated[
             str | None, strawberry.argument(description="Words that the prompt has.")
-        ] = None,
+        ] = UNSET,
         filename: Annotated[
             str | None, strawberry.argument(description="Words that the filename has.")
-        ] = None,
-        guid: Annotated[str | None, strawberry.argument(description="Exactly this GUID.")] = None,
+        ] = UNSET,
+        guid: Annotated[str | None, strawberry.argument(description="Exactly this GUID.")] = UNSET,
         page: Page = 1,
         size: Size = 20,
     ) -> list[ImageDetail]:
         """Return a page of the images that meet all criteria."""
         return await info.context.images.search_images(
-            query=query, prompt=prompt, filename=filename, guid=guid, page=page, size=size
+            query=query or None,
+            prompt=prompt or None,
+            filename=filename or None,
+            guid=guid or None,
+            page=page,
+            size=size,
         )

@@ -1,11 +1,12 @@
 """The GraphQL types. Their resolvers are given the models of core, field for field."""
 
 from datetime import datetime
+from typing import Any
 
 import strawberry
 from strawberry.scalars import JSON
 
-from pixyproxy.schema.context import PixyInfo
+from pixyproxy.schema.context import Context, PixyInfo
 
 
 @strawberry.type(name="ImageDetail", description="A kept image: everything about it but its bytes.")
@@ -37,4 +38,9 @@ class ImageDetailType:
     @strawberry.field(description="Where the image's bytes are served, for good.")
     def url(self, info: PixyInfo) -> str:
         """Return the absolute URL of the bytes."""
-        return info.context.image_url(self.guid)
+        return read_url(self, info.context)
+
+
+def read_url(image: Any, context: Context) -> str:
+    """Return the absolute URL of the image's bytes."""
+    return context.image_url(image.guid)

@@ -1,8 +1,12 @@
 """Whether the service can do its work now."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from pixyproxy.core.exceptions import StorageException
+
+VERDICT_HOLDS_S = 1
+"""Checks write to disk and database, and anybody may ask: once a second must do."""
 
 
 class Health:
@@ -10,14 +14,21 @@ class Health:
 
     def __init__(self, checks: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
         self._checks = checks
+        self._checking = asyncio.Lock()
+        self._verdicts: dict[str, str] = {}
+        self._holds_until = 0.0
         self.draining = False
 
     async def check(self) -> dict[str, str]:
         """Return what each part says: `ok`, or the code of what is wrong."""
-        return {
-            "service": "draining" if self.draining else "ok",
-            **{name: await _verdict(check) for name, check in self._checks.items()},
-        }
+        loop = asyncio.get_running_loop()
+        async with self._checking:
+            if loop.time() >= self._holds_until:
+                names, checks = self._checks.keys(), self._checks.values()
+                verdicts = await asyncio.gather(*map(_verdict, checks))
+                self._verdicts = dict(zip(names, verdicts, strict=True))
+                self._holds_until = loop.time() + VERDICT_HOLDS_S
+        return {"service": "draining" if self.draining else "ok", **self._verdicts}
 
 
 async def _verdict(check: Callable[[], Awaitable[None]]) -> str:

@@ -3,16 +3,16 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import (
     BadGeneratorResponseError,
-    DatabaseUnavailableError,
     GeneratorTimeoutError,
     GeneratorUnavailableError,
     OverloadedError,
+    StorageException,
 )
 from pixyproxy.core.models import ImageDetail, ImageDetailCreate
 from pixyproxy.core.text import make_filename
@@ -28,9 +28,11 @@ logger = logging.getLogger(__name__)
 
 WAITING_PER_RUNNING = 2
 OVERLOADED_RETRY_AFTER_S = 10
-ROW_PATIENCE_S = 30
-"""So long the row of a paid image is tried again while the database is away."""
-ROW_RETRY_S = 0.5
+RETRY_S = 0.5
+STOPPED_MESSAGE = (
+    "The service stopped before the image model answered. Whether it drew (and charged for) "
+    "the image is unknown."
+)
 
 
 class ImageGenerator:
@@ -53,6 +55,7 @@ class ImageGenerator:
         default_model: str = "gpt-image-2",
         timeout_s: float = 300,
         max_concurrent: int = 8,
+        keep_patience_s: float = 30,
     ) -> None:
         self._repository = repository
         self._provider = provider or OpenAIProvider(
@@ -62,6 +65,7 @@ class ImageGenerator:
         self._open_context = open_context
         self._store = store
         self._timeout_s = timeout_s
+        self._keep_patience_s = keep_patience_s
         self._running = asyncio.Semaphore(max_concurrent)
         self._max_admitted = max_concurrent * (1 + WAITING_PER_RUNNING)
         self._admitted: set[asyncio.Task[ImageDetail]] = set()
@@ -89,12 +93,21 @@ class ImageGenerator:
         self._admitted.add(task)
         self._drawing.add(task)
         task.add_done_callback(self._finished)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise GeneratorTimeoutError(STOPPED_MESSAGE) from None
+            raise
+
+    def give_up_drawing(self) -> None:
+        """Stop waiting for the model: the service stops. Callers get a GeneratorTimeoutError."""
+        for task in self._drawing:
+            task.cancel()
 
     async def aclose(self) -> None:
         """Give up what the model has not answered, and wait for what is being kept."""
-        for task in self._drawing:
-            task.cancel()
+        self.give_up_drawing()
         await asyncio.gather(*self._admitted, return_exceptions=True)
         await self._provider.aclose()
         await self._fetcher.aclose()
@@ -110,7 +123,8 @@ class ImageGenerator:
     async def _generate(self, request: GenerationRequest) -> ImageDetail:
         ends_at = asyncio.get_running_loop().time() + self._timeout_s
         try:
-            async with asyncio.timeout_at(ends_at):
+            # With less than half its time left it might be paid for and not be waited for.
+            async with asyncio.timeout(self._timeout_s / 2):
                 await self._running.acquire()
         except TimeoutError:
             raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S) from None
@@ -173,29 +187,31 @@ class ImageGenerator:
             revised_prompt=drawn.revised_prompt,
             parameters=dict(request.parameters),
         )
-        await self._store.write(guid, image.content_type, data)
-        await self._write_row(image)
+        await self._patiently(lambda: self._store.write(guid, image.content_type, data))
+        await self._patiently(lambda: self._write_row(image))
         logger.info("image kept guid=%s bytes=%d model=%s", guid, len(data), request.model)
         return image
 
     async def _write_row(self, image: ImageDetail) -> None:
-        """Write the row, with patience: the image is paid for."""
+        async with self._open_context() as context:
+            await context.begin_transaction()
+            # A row that is there already was committed by an attempt that failed after.
+            await self._repository.create_image(context, image)
+            await context.commit_transaction()
+
+    async def _patiently(self, keep: Callable[[], Awaitable[None]]) -> None:
+        """Try again while disk or database fails: the image is paid for."""
         loop = asyncio.get_running_loop()
-        ends_at = loop.time() + ROW_PATIENCE_S
+        ends_at = loop.time() + self._keep_patience_s
         while True:
             try:
-                async with self._open_context() as context:
-                    await context.begin_transaction()
-                    # A row that is there already was committed by an attempt that failed after.
-                    await self._repository.create_image(context, image)
-                    await context.commit_transaction()
-            except DatabaseUnavailableError:
+                await keep()
+            except StorageException as error:
                 if loop.time() >= ends_at:
-                    logger.exception(
-                        "image %s is stored, but its row could not be written", image.guid
-                    )
+                    logger.error("a paid image could not be kept: %s", error.code)  # noqa: TRY400
                     raise
-                await asyncio.sleep(ROW_RETRY_S)
+                logger.warning("a paid image cannot be kept yet: %s", error.code)
+                await asyncio.sleep(RETRY_S)
             else:
                 return
 

@@ -106,21 +106,24 @@ class ImageService:
         """Return a page of the images that meet all criteria, newest first; with none, of all."""
         paging = validate(Paging, {"page": page, "size": size})
         given = {"query": query, "prompt": prompt, "filename": filename, "guid": guid}
-        criteria = validate(SearchCriteria, given)
+        # Forms send fields that were left empty: blank is no criterion.
+        criteria = {
+            name: text for name, text in validate(SearchCriteria, given) if text and text.strip()
+        }
         faults = [
             FieldFault(name, f"must have at most {MAX_QUERY_WORDS} words")
-            for name, text in criteria
-            if text is not None and len(words(text)) > MAX_QUERY_WORDS
+            for name, text in criteria.items()
+            if len(words(text)) > MAX_QUERY_WORDS
         ]
         if faults:
             raise ConstraintViolationError(faults)
-        search = ImageSearch(**dict(criteria))
+        search = ImageSearch(**criteria)
         async with self._open_context() as context:
             return await self._repository.search_images(
                 context, search, page=paging.page, size=paging.size
             )
 
-    async def read_content(self, image: ImageDetail) -> bytes:
+    async def read_content(self, image: ImageDetail) -> memoryview:
         """Return the image's bytes, as the model gave them. Raises ImageStoreError."""
         return await self._store.read(image.guid, image.content_type)
 

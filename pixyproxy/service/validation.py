@@ -7,6 +7,9 @@ from pydantic import BaseModel, ValidationError
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
 
+MAX_FAULTS = 20
+"""More are not told: an answer must not outgrow what was sent."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -23,11 +26,15 @@ def field_faults(errors: Sequence[Mapping[str, Any]]) -> list[FieldFault]:
     """Return pydantic's errors as faults. Where FastAPI says so, `body`, `query` is left out."""
     return [
         FieldFault(
-            field=".".join(str(part) for part in error["loc"] if part not in _PLACES) or "body",
+            field=".".join(map(str, _without_place(error["loc"]))),
             message=error["msg"].removeprefix("Value error, "),
         )
-        for error in errors
+        for error in errors[:MAX_FAULTS]
     ]
 
 
 _PLACES = {"body", "query", "path", "header"}
+
+
+def _without_place(loc: Sequence[str | int]) -> Sequence[str | int]:
+    return loc[1:] if len(loc) > 1 and loc[0] in _PLACES else loc

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 
 from starlette.requests import HTTPConnection
@@ -11,6 +12,7 @@ from pixyproxy.settings import is_loopback
 
 ANONYMOUS = "anonymous"
 _MAX_KEY_CHARS = 512
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")
 
 
 class Access:
@@ -24,7 +26,7 @@ class Access:
         """Return the caller's name for the log. Raises AuthenticationError."""
         if self._digests:
             return self._owner(_presented_key(connection))
-        if not self._allow_anonymous and not _is_loopback_host(connection.headers.get("host", "")):
+        if not self._allow_anonymous and not _is_loopback_host(connection):
             raise AuthenticationError(
                 "Without API keys this service answers only to a loopback Host, such as "
                 "localhost; set PIXYPROXY_API_KEYS to use it by another name."
@@ -51,7 +53,7 @@ def _presented_key(connection: HTTPConnection) -> str:
     return keys[0]
 
 
-def _is_loopback_host(host: str) -> bool:
-    if host.startswith("["):
-        return is_loopback(host.partition("]")[0])
-    return is_loopback(host.partition(":")[0])
+def _is_loopback_host(connection: HTTPConnection) -> bool:
+    hosts = connection.headers.getlist("host")
+    match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    return match is not None and is_loopback(match[1])

@@ -1,9 +1,11 @@
 """The headers with which an image's bytes are served."""
 
+import re
 from urllib.parse import quote
 
 from pixyproxy.core.models import ImageDetail
 
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]")
 _YEAR_S = 365 * 24 * 3600
 
 
@@ -26,10 +28,10 @@ def content_headers(image: ImageDetail, *, private: bool) -> dict[str, str]:
 
 
 def content_disposition(filename: str) -> str:
-    """Return the header's value (RFC 6266), with a plain fallback where the name is not ASCII."""
-    if filename.isascii():
+    """Return the header's value (RFC 6266), with a plain fallback where the name is not plain."""
+    plain = _NOT_PLAIN.sub("_", filename)
+    if plain == filename:
         return f'inline; filename="{filename}"'
-    plain = filename.encode("ascii", "replace").decode().replace("?", "_")
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 

@@ -41,9 +41,14 @@ async def make_image_url(connection: HTTPConnection) -> Callable[[str], str]:
     return lambda guid: f"{base}/image/{guid}/content"
 
 
-async def _images(connection: HTTPConnection) -> ImageService:
+def images_of(connection: HTTPConnection) -> ImageService:
+    """Return the service that the application was started with."""
     images: ImageService = connection.state.services.images
     return images
+
+
+async def _images(connection: HTTPConnection) -> ImageService:
+    return images_of(connection)
 
 
 async def _health(connection: HTTPConnection) -> Health:

@@ -1,7 +1,7 @@
 """Errors: the HTTP status of each, and the one handler that answers all of them."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -9,8 +9,10 @@ from typing import Any
 import orjson
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pixyproxy.core import exceptions
 from pixyproxy.core.exceptions import ConstraintViolationError, PixyProxyException
@@ -38,8 +40,8 @@ STATUS: Mapping[type[PixyProxyException], int] = {
     exceptions.StorageFullError: 507,
 }
 
-_HTTP_CODES = {413: "payload-too-large"}
-"""Where the code is not the status in words (Python 3.13 words this one anew)."""
+_HTTP_CODES = {413: "payload-too-large", 414: "uri-too-long"}
+"""Where the code is not the status in words (Python 3.13 words these anew)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,9 @@ class ExceptionHandler:
             logger.error("%s", fault.code, exc_info=error)
         elif isinstance(error, PixyProxyException):
             logger.info("refused code=%s", fault.code)
+        headers = dict(fault.headers or {})
+        if fault.status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods(request)):
+            headers["Allow"] = ", ".join(methods)
         request_id = request_id_var.get()
         if request.url.path == self._graphql_path:
             body = self._graphql_body(fault, request_id)
@@ -112,9 +117,51 @@ class ExceptionHandler:
         return Response(
             orjson.dumps(body),
             status_code=fault.status,
-            headers=dict(fault.headers or {}),
+            headers=headers,
             media_type=media_type,
         )
+
+
+def _methods(request: Request) -> list[str]:
+    """Return all methods of the request's path; the router names those of one route only."""
+    matching = (
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] == Match.PARTIAL
+    )
+    return sorted({method for route in matching for method in route.methods or ()})
+
+
+class AnswerErrors:
+    """A middleware that answers what no route could: other middlewares' and unforeseen errors."""
+
+    def __init__(
+        self, app: ASGIApp, *, answer: Callable[[Request, Exception], Awaitable[Response]]
+    ) -> None:
+        self._app = app
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; what goes wrong once an answer has begun is raised on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            if begun:
+                raise
+            response = await self._answer(Request(scope), error)
+            await response(scope, receive, send)
 
 
 def _problem(fault: Fault, request_id: str) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from fastapi import APIRouter, Response
 
 from pixyproxy.web.dependencies import HealthOfService, Public
 from pixyproxy.web.models import Live, Ready
+from pixyproxy.web.openapi import problems
 
 router = APIRouter(prefix="/health", tags=["health"], dependencies=[Public])
 
 
-@router.get("/live", summary="Does the process answer?")
+@router.get("/live", responses=problems(), summary="Does the process answer?")
 async def live() -> Live:
     """Answer, which is all that is asked."""
     return Live()
@@ -16,7 +17,10 @@ async def live() -> Live:
 
 @router.get(
     "/ready",
-    responses={503: {"model": Ready, "description": "It cannot do its work now."}},
+    responses={
+        503: {"model": Ready, "description": "It cannot do its work now."},
+        **problems(),
+    },
     summary="Can the service do its work?",
 )
 async def ready(health: HealthOfService, response: Response) -> Ready:

@@ -12,16 +12,28 @@ from pixyproxy.core.strict_json import parse_json
 from pixyproxy.service.image_service import MAX_PAGE, MAX_PAGE_SIZE, MAX_QUERY_CHARS
 from pixyproxy.service.validation import validate
 from pixyproxy.web.content import content_headers, is_unmodified
-from pixyproxy.web.dependencies import Authenticated, AuthenticatedContent, Images, ImageUrl
+from pixyproxy.web.dependencies import (
+    Authenticated,
+    AuthenticatedContent,
+    Images,
+    ImageUrl,
+    images_of,
+    make_image_url,
+)
 from pixyproxy.web.models import ImageDetailWithUrl
-from pixyproxy.web.openapi import problems
+from pixyproxy.web.openapi import MAY_NEED_KEY, NEEDS_KEY, problems
+from pixyproxy.web.routing import BareRoute
 
 router = APIRouter(prefix="/image", tags=["images"])
+bare_router = APIRouter(prefix="/image", tags=["images"], route_class=BareRoute)
 
 Page = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Which page, from 1.")]
 Size = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="Images on a page.")]
 Guid = Annotated[str, Path(description="The image's GUID.")]
-Criterion = Annotated[str | None, Query(max_length=MAX_QUERY_CHARS)]
+Criterion = Annotated[
+    str | None,
+    Query(max_length=MAX_QUERY_CHARS, json_schema_extra={"pattern": r"^[^\x00]*$"}),
+]
 
 
 async def _image_to_create(request: Request) -> ImageDetailCreate:
@@ -56,7 +68,7 @@ _CREATE_BODY = {
     "",
     status_code=201,
     dependencies=[Authenticated],
-    openapi_extra=_CREATE_BODY,
+    openapi_extra={**NEEDS_KEY, **_CREATE_BODY},
     responses=problems(400, 401, 413, 415, 422, 429, 502, 503, 504, 507),
     summary="Generate an image",
 )
@@ -78,6 +90,7 @@ async def create_image(
 @router.get(
     "",
     dependencies=[Authenticated],
+    openapi_extra={**NEEDS_KEY},
     responses=problems(401, 422, 503),
     summary="List all images",
 )
@@ -98,6 +111,7 @@ async def list_images(
 @router.get(
     "/search",
     dependencies=[Authenticated],
+    openapi_extra={**NEEDS_KEY},
     responses=problems(401, 422, 503),
     summary="Search images",
 )
@@ -126,23 +140,26 @@ async def search_images(
     return [_with_url(detail, image_url) for detail in details]
 
 
-@router.get(
+@bare_router.get(
     "/{guid}",
     dependencies=[Authenticated],
+    openapi_extra={**NEEDS_KEY},
+    response_model=ImageDetailWithUrl,
     responses=problems(401, 404, 503),
     summary="Read about an image",
 )
-async def get_image(guid: Guid, images: Images, image_url: ImageUrl) -> ImageDetailWithUrl:
+async def get_image(request: Request, guid: Guid) -> Response:
     """Return everything about one image but its bytes."""
-    return _with_url(await images.get_image(guid), image_url)
+    image = await images_of(request).get_image(guid)
+    detail = _with_url(image, await make_image_url(request))
+    return Response(detail.model_dump_json(), media_type=_JSON)
 
 
-@router.api_route(
-    "/{guid}/content",
-    methods=["GET", "HEAD"],
-    dependencies=[AuthenticatedContent],
-    response_class=Response,
-    responses={
+_CONTENT: dict[str, Any] = {
+    "dependencies": [AuthenticatedContent],
+    "openapi_extra": {**MAY_NEED_KEY},
+    "response_class": Response,
+    "responses": {
         200: {
             "description": "The bytes, exactly as the model gave them.",
             "content": {content_type.value: {} for content_type in ContentType},
@@ -150,10 +167,14 @@ async def get_image(guid: Guid, images: Images, image_url: ImageUrl) -> ImageDet
         304: {"description": "The client's copy is still good."},
         **problems(401, 404, 503),
     },
-    summary="Read an image's bytes",
-)
-async def get_content(request: Request, guid: Guid, images: Images) -> Response:
+}
+
+
+@bare_router.get("/{guid}/content", summary="Read an image's bytes", **_CONTENT)
+@bare_router.head("/{guid}/content", summary="Read the headers of an image's bytes", **_CONTENT)
+async def get_content(request: Request, guid: Guid) -> Response:
     """Serve the image file. Its URL never changes and never expires; neither do its bytes."""
+    images = images_of(request)
     image = await images.get_image(guid)
     private = request.app.state.content_requires_key
     headers = content_headers(image, private=private)

@@ -19,7 +19,7 @@ _EXAMPLE: JsonDict = {
     "byte_size": 1482113,
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "model": "gpt-image-2",
-    "revised_prompt": None,
+    "revised_prompt": "A red fox stands in fresh snow, looking into the camera",
     "parameters": {"size": "1024x1024"},
     "url": "http://127.0.0.1:8000/image/5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05/content",
 }

@@ -2,10 +2,8 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pixyproxy.log import make_request_id, request_id_var
@@ -18,13 +16,10 @@ _MAX_PATH_CHARS = 256
 
 
 class RequestLog:
-    """The outermost middleware: gives a request its id, logs it, and answers the unforeseen."""
+    """The outermost middleware: gives a request its id, and logs its start and its end."""
 
-    def __init__(
-        self, app: ASGIApp, *, answer: Callable[[Request, Exception], Awaitable[Response]]
-    ) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
@@ -58,12 +53,8 @@ class RequestLog:
             await self._app(scope, receive, send_noting_status)
         except ClientDisconnect:
             status = status or CLIENT_CLOSED_REQUEST
-        except Exception as error:
-            if scope["type"] == "websocket" or status:
-                logger.exception("unforeseen error after the answer had begun")
-            else:
-                response = await self._answer(Request(scope), error)
-                await response(scope, receive, send_noting_status)
+        except Exception:
+            logger.exception("unforeseen error after the answer had begun")
         finally:
             state = scope.get("state", {})
             logger.info(

@@ -18,28 +18,25 @@ async def migrate_database(engine: AsyncEngine) -> None:
 
 
 def _migrate(connection: sa.Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_S * 1000}")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        try:
+    try:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_S * 1000}")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             _upgrade(connection)
-        except BaseException:
-            connection.exec_driver_sql("ROLLBACK")
-            raise
-        else:
             connection.exec_driver_sql("COMMIT")
-        finally:
-            connection.invalidate()  # its busy timeout is not the pool's
-        return
+        else:
+            _take_lock(connection)
+            _upgrade(connection)
+    finally:
+        connection.invalidate()  # with it go the lock, the timeout and what was not committed
+
+
+def _take_lock(connection: sa.Connection) -> None:
     # The lock's name is the server's, not the database's; MySQL allows it 64 characters.
     digest = hashlib.sha256(str(connection.engine.url.database).encode()).hexdigest()
     lock = {"name": f"pixyproxy-migrate-{digest[:32]}", "timeout": LOCK_TIMEOUT_S}
     if connection.scalar(sa.text("SELECT GET_LOCK(:name, :timeout)"), lock) != 1:
         raise TimeoutError("another process has been migrating the database for too long")
-    try:
-        _upgrade(connection)
-    finally:
-        connection.execute(sa.text("SELECT RELEASE_LOCK(:name)"), {"name": lock["name"]})
 
 
 def _upgrade(connection: sa.Connection) -> None:

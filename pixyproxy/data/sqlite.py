@@ -1,0 +1,127 @@
+"""The connection to SQLite: one trip to its thread per statement."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import aiosqlite
+
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
+
+
+def connect_to_sqlite(
+    path: str, *, lock_timeout_s: float, closing: set[asyncio.Future[Any]], **_options: Any
+) -> "SqliteConnection":
+    """Return a connection, to be awaited, that waits `lock_timeout_s` for another's lock.
+
+    While it closes, `closing` holds a future: the event loop must not end before.
+    """
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, timeout=lock_timeout_s, check_same_thread=False)
+        try:
+            for pragma in _PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}").close()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    return SqliteConnection(connect, closing)
+
+
+class SqliteConnection(aiosqlite.Connection):
+    """An aiosqlite connection that is quicker to use, and that closes without waiting.
+
+    aiosqlite goes to its thread four times per statement; this goes once.
+    """
+
+    def __init__(
+        self, connector: Callable[[], sqlite3.Connection], closing: set[asyncio.Future[Any]]
+    ) -> None:
+        super().__init__(connector, iter_chunk_size=64)
+        self._thread.daemon = True
+        self._closing = closing
+        self._abandoned = False
+
+    def cursor(self) -> "_Cursor":  # type: ignore[override]  # no trip for a cursor
+        """Return a cursor for one statement."""
+        return _Cursor(self)
+
+    async def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call `function(connection, *args)` in the connection's thread.
+
+        When the caller gives up, so does the statement.
+        """
+        try:
+            return await self._execute(function, self._conn, *args)  # type: ignore[no-untyped-call]
+        except asyncio.CancelledError:
+            self._abandoned = True
+            self._conn.interrupt()
+            raise
+
+    async def close(self) -> None:
+        """Close, at once where nobody waits any more for the statement that still runs."""
+        if self._abandoned:
+            self.stop()
+        else:
+            await super().close()
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """Have the thread close the connection and end, when what it does now is done."""
+        future = super().stop()
+        if future is not None:
+            self._closing.add(future)
+            future.add_done_callback(self._closing.discard)
+        return future
+
+
+class _Cursor:
+    """What SQLAlchemy asks of an asynchronous cursor. Rows are fetched with the statement."""
+
+    arraysize = 1
+
+    def __init__(self, connection: SqliteConnection) -> None:
+        self._connection = connection
+        self._rows: Sequence[Any] = ()
+        self.description: Any = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def execute(self, sql: str, parameters: Any = ()) -> None:
+        """Run the statement and fetch its rows."""
+        await self._run(_execute, sql, parameters)
+
+    async def executemany(self, sql: str, parameters: Any) -> None:
+        """Run the statement for each set of parameters."""
+        await self._run(_execute_many, sql, parameters)
+
+    async def fetchall(self) -> Sequence[Any]:
+        """Return the rows, which are here already."""
+        return self._rows
+
+    async def close(self) -> None:
+        """Do nothing: the statement was closed in its thread."""
+
+    async def _run(self, function: Callable[..., Any], sql: str, parameters: Any) -> None:
+        result = await self._connection.run(function, sql, parameters)
+        self.description, self.rowcount, self.lastrowid, self._rows = result
+
+
+def _execute(connection: sqlite3.Connection, sql: str, parameters: Any) -> Any:
+    return _take(connection.execute(sql, parameters))
+
+
+def _execute_many(connection: sqlite3.Connection, sql: str, parameters: Any) -> Any:
+    return _take(connection.executemany(sql, parameters))
+
+
+def _take(cursor: sqlite3.Cursor) -> tuple[Any, int, int | None, Sequence[Any]]:
+    rows = cursor.fetchall()
+    taken = (cursor.description, cursor.rowcount, cursor.lastrowid, rows)
+    cursor.close()
+    return taken

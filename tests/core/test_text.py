@@ -1,0 +1,52 @@
+import re
+from datetime import UTC, datetime
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pixyproxy.core.guid import make_guid
+from pixyproxy.core.text import make_filename, words
+
+NOW = datetime(2026, 11, 20, 9, 15, tzinfo=UTC)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=60)
+
+
+@given(TEXT)
+@example("\ufdfa" * 27)  # one letter that is eighteen under NFKC
+@example("\u0958" * 27)  # one letter that is two characters under NFC
+@example("\U0001d160" * 27)
+@example("\U0002f800" * 27)
+@example("名" * 27)
+@example("🦊" * 27)
+@example("../../etc/passwd")
+@example('a"; filename="evil.exe')
+@example("a\r\nSet-Cookie: b")
+@example("\u202egnp.exe")
+def test_a_filename_is_one_safe_name(prompt: str) -> None:
+    guid = make_guid()
+    name = make_filename(prompt, NOW, guid, "avif")
+
+    assert re.fullmatch(r"(?:[^\W_]+-)+20261120T091500-[0-9a-f]{8}\.avif", name)
+    assert len(name.encode()) <= 255
+    assert guid[:8] in name
+
+
+@given(TEXT)
+def test_the_words_of_a_filename_fit_their_column(prompt: str) -> None:
+    name = make_filename(prompt, NOW, make_guid(), "avif")
+
+    assert len(" ".join(words(name))) + 2 <= 1024
+
+
+def test_a_filename_begins_like_its_prompt() -> None:
+    name = make_filename("A red fox, in the SNOW at night", NOW, make_guid(), "png")
+
+    assert name.startswith("A-red-fox-in-the-SNOW-at-n-20261120T091500-")
+
+
+def test_a_prompt_without_words_still_has_a_filename() -> None:
+    assert make_filename("🦊 ...!", NOW, make_guid(), "png").startswith("image-2026")
+
+
+def test_words_that_are_equal_to_people_compare_equal() -> None:
+    assert words("Straße, CAFE\u0301_\uff21\uff11") == words("STRASSE café a1")

@@ -1,0 +1,143 @@
+"""Migrations: on an empty database, twice, interrupted, by several processes at once."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from pixyproxy.core.exceptions import DatabaseUnavailableError
+from pixyproxy.data.init import Database, open_database
+from tests.data.rows import count_images, keep, make_image, raw
+
+PROCESSES = 4
+
+MIGRATE = """
+import asyncio, sys
+from pixyproxy.data.init import open_database
+
+async def migrate():
+    database = open_database(sys.argv[1], pool_size=2)
+    await database.migrate()
+    await database.aclose()
+
+sys.stdin.readline()
+asyncio.run(migrate())
+"""
+
+MIGRATE_AND_DIE = """
+import os
+import sqlalchemy as sa
+
+class Countdown:
+    left = int(sys.argv[2])
+
+@sa.event.listens_for(sa.Engine, "before_cursor_execute")
+def die(connection, cursor, statement, parameters, context, executemany):
+    if statement.lstrip().upper().startswith(("CREATE", "INSERT", "UPDATE", "COMMIT")):
+        Countdown.left -= 1
+        if Countdown.left < 0:
+            os._exit(9)
+"""
+
+
+def start(program: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+async def assert_usable(database_url: str) -> None:
+    database = open_database(database_url, pool_size=2)
+    try:
+        await database.migrate()
+        image = make_image("ein 🐈")
+        await keep(database, image)
+    finally:
+        await database.aclose()
+    assert count_images(database_url) == 1
+    assert len(raw(database_url, "SELECT * FROM alembic_version")) == 1
+
+
+async def test_migrating_again_changes_nothing(database: Database, database_url: str) -> None:
+    image = make_image()
+    await keep(database, image)
+    await database.migrate()
+    assert count_images(database_url) == 1
+
+
+async def test_several_processes_migrate_at_once(database_url: str) -> None:
+    processes = [start(MIGRATE, database_url) for _ in range(PROCESSES)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in processes:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+    await assert_usable(database_url)
+
+
+async def test_an_interrupted_migration_can_be_run_again(database_url: str) -> None:
+    """The process dies before each writing statement in turn, until one run comes through."""
+    deaths = 0
+    while True:
+        process = start(f"import sys\n{MIGRATE_AND_DIE}\n{MIGRATE}", database_url, str(deaths))
+        output, _ = process.communicate("\n", timeout=60)
+        if process.returncode == 0:
+            break
+        assert process.returncode == 9, output
+        deaths += 1
+        if make_url(database_url).drivername == "mysql":
+            await migrate_once(database_url)  # it goes on from what is there
+            for table in ("images", "alembic_version"):
+                raw(database_url, f"DROP TABLE {table}")
+    assert deaths >= 2
+    await assert_usable(database_url)
+
+
+async def migrate_once(database_url: str) -> None:
+    database = open_database(database_url, pool_size=1)
+    await database.migrate()
+    await database.aclose()
+
+
+async def test_text_is_unicode_whatever_the_servers_default(mysql_url: str) -> None:
+    await migrate_once(mysql_url)
+    default = raw(mysql_url, "SELECT @@character_set_database")
+    assert default == [("latin1",)]
+    columns = raw(
+        mysql_url,
+        "SELECT column_name, collation_name FROM information_schema.columns"
+        " WHERE table_schema = DATABASE() AND table_name = 'images' AND collation_name IS NOT NULL",
+    )
+    exact = {"guid", "content_type", "sha256"}
+    assert {name for name, _ in columns} > exact
+    for name, collation in columns:
+        assert collation == ("ascii_bin" if name in exact else "utf8mb4_bin"), name
+
+
+async def test_a_database_of_a_newer_version_is_refused(
+    database: Database, database_url: str
+) -> None:
+    await keep(database, make_image())
+    raw(database_url, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(DatabaseUnavailableError, match="newer version of PixyProxy"):
+        await database.migrate()
+    assert count_images(database_url) == 1
+
+
+async def test_a_migration_waits_for_no_dead_server(tmp_path: Path) -> None:
+    folder = tmp_path / "database"
+    folder.mkdir()
+    database = open_database(f"sqlite:///{folder}", pool_size=1)  # a folder is no database
+    try:
+        with pytest.raises(DatabaseUnavailableError):
+            await database.migrate()
+    finally:
+        await database.aclose()

@@ -1,0 +1,77 @@
+"""Fields read at one go are what graphql-core reads one by one."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from graphql import GraphQLObjectType, execute, parse
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from pixyproxy.core.models import ImageDetail
+from pixyproxy.schema.executor import READERS, PlainFieldsExecutor
+from pixyproxy.schema.schema import make_schema
+from tests.data.rows import make_image
+from tests.schema.calls import DETAIL
+
+
+class Images:
+    """What the resolvers need of the service."""
+
+    def __init__(self, *images: ImageDetail) -> None:
+        self._images = list(images)
+
+    async def list_images(self, *, page: int, size: int) -> list[ImageDetail]:
+        return self._images
+
+
+class Context:
+    def __init__(self, *images: ImageDetail) -> None:
+        self.images = Images(*images)
+
+    def image_url(self, guid: str) -> str:
+        return f"https://here/{guid}"
+
+
+IMAGES = [
+    make_image("a cat 🐈", revised_prompt="a better cat", parameters={}),
+    make_image(
+        created_at=datetime(2026, 2, 28, 23, 59, 59, 123456, tzinfo=UTC),
+        updated_at=datetime(2026, 3, 1, tzinfo=UTC),
+        byte_size=2**31 - 1,
+    ),
+    make_image(byte_size=2**31),
+]
+
+
+async def run(executor_class: Any, query: str) -> Any:
+    result = execute(
+        make_schema()._schema,
+        parse(query),
+        context_value=Context(*IMAGES),
+        executor_class=executor_class,
+    )
+    return await result  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"{{ images {DETAIL} }}",
+        "{ images { guid a: guid b: url __typename c: __typename } }",
+        "{ images { width @skip(if: true) height @include(if: true) } }",
+        "{ images { ... on ImageDetail { ...F } prompt } } fragment F on ImageDetail { width url }",
+    ],
+)
+async def test_both_ways_agree(query: str) -> None:
+    plain = await run(PlainFieldsExecutor, query)
+    stock = await run(StrawberryGraphQLCoreExecutionContext, query)
+    assert plain.data == stock.data
+    assert [error.formatted for error in plain.errors or ()] == [
+        error.formatted for error in stock.errors or ()
+    ]
+
+
+def test_every_field_of_an_image_has_its_reader() -> None:
+    image_type = make_schema()._schema.get_type("ImageDetail")
+    assert isinstance(image_type, GraphQLObjectType)
+    assert image_type.extensions[READERS].keys() == {"__typename", *image_type.fields}
