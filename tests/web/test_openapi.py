@@ -1,0 +1,167 @@
+"""The OpenAPI document: it says what the service does, and what it shows can be pasted."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from pixyproxy.app import create_app
+from pixyproxy.web.errors import STATUS
+from tests.conftest import MakeSettings, open_client
+from tests.servers import Service
+from tests.web.problems import assert_problem
+
+KEY = "fZ0_kQ7mT3xW9sVb2LrJ"
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture
+def document(make_settings: MakeSettings) -> dict[str, Any]:
+    """The document, as it is served."""
+    return create_app(make_settings()).openapi()
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def test_every_route_of_the_contract_is_described(document: dict[str, Any]) -> None:
+    assert {(method, path) for method, path, _ in operations(document)} == {
+        ("post", "/image"),
+        ("get", "/image"),
+        ("get", "/image/search"),
+        ("get", "/image/{guid}"),
+        ("get", "/image/{guid}/content"),
+        ("head", "/image/{guid}/content"),
+        ("get", "/health/live"),
+        ("get", "/health/ready"),
+    }
+    for _, _, operation in operations(document):
+        assert operation["summary"]
+        assert operation["description"]
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"]
+
+
+def test_errors_are_problems_and_nothing_else(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        for status, answer in operation["responses"].items():
+            if int(status) < 400 or (path, status) == ("/health/ready", "503"):
+                continue
+            assert list(answer["content"]) == [PROBLEM], (method, path, status)
+            assert answer["content"][PROBLEM]["schema"] == {"$ref": "#/components/schemas/Problem"}
+    assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_making_an_image_declares_every_error(document: dict[str, Any]) -> None:
+    declared = {int(status) for status in document["paths"]["/image"]["post"]["responses"]}
+
+    assert declared >= {*STATUS.values(), 400, 413, 414, 415, 431, 500} - {404}
+
+
+async def test_what_declares_a_key_asks_for_one(
+    make_settings: MakeSettings, document: dict[str, Any]
+) -> None:
+    assert document["components"]["securitySchemes"] == {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "`Authorization: Bearer KEY`",
+        },
+        "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    async with open_client(make_settings(api_keys=KEY, content_requires_key=True)) as client:
+        for method, path, operation in operations(document):
+            url = path.replace("{guid}", "5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05")
+            response = await client.request(method, url)
+            asks = {"bearer": []} in operation.get("security", [])
+            assert (response.status_code == 401) == asks, (method, path)
+            assert ("401" in operation["responses"]) == asks
+
+
+async def test_every_example_works_when_pasted(
+    make_settings: MakeSettings, document: dict[str, Any]
+) -> None:
+    pasted = 0
+    async with open_client(make_settings()) as client:
+        for method, path, operation in operations(document):
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                for example in content["examples"].values():
+                    response = await client.request(method, path, json=example["value"])
+                    assert response.status_code == 201, response.text
+                    pasted += 1
+            for parameter in operation.get("parameters", []):
+                for example in parameter.get("examples", {}).values():
+                    response = await client.request(
+                        method, path, params={parameter["name"]: example["value"]}
+                    )
+                    assert response.status_code == 200, response.text
+                    pasted += 1
+    assert pasted >= 2
+
+
+async def test_the_example_of_an_answer_is_like_an_answer(
+    make_settings: MakeSettings, document: dict[str, Any]
+) -> None:
+    schema = document["components"]["schemas"]["ImageDetailWithUrl"]
+    validator = jsonschema_rs.validator_for({**document, **schema})
+    async with open_client(make_settings()) as client:
+        made = (await client.post("/image", json={"prompt": "a fox"})).json()
+        missing = assert_problem(await client.get("/image/x"), 404, "image-not-found")
+
+    assert set(schema["required"]) == set(made)
+    for instance in (*schema["examples"], made):
+        validator.validate(instance)
+        assert set(instance) == set(made)
+    problem = document["components"]["schemas"]["Problem"]
+    jsonschema_rs.validator_for({**document, **problem}).validate(missing)
+
+
+async def test_the_document_is_served_as_it_is(
+    make_settings: MakeSettings, document: dict[str, Any]
+) -> None:
+    async with open_client(make_settings()) as client:
+        for _time in range(2):
+            assert (await client.get("/openapi.json")).json() == document
+        page = await client.get("/docs")
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert re.search(r"/openapi\.json", page.text)
+
+
+def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(
+        # Which sizes, qualities and so on will do is for the model's profile to say; and what is
+        # too long for a criterion may be too long for a URL.
+        """
+        [checks]
+        negative_data_rejection.expected-statuses = ["4xx"]
+
+        [[operations]]
+        include-method = "POST"
+        include-path = "/image"
+        checks.positive_data_acceptance.enabled = false
+        """
+    )
+    with Service(tmp_path / "service", api_keys=KEY, generator="sketch") as service:
+        command = [sys.executable, "-m", "schemathesis.cli", f"--config-file={config}", "run"]
+        options = ["--seed=1", "--max-examples=40", "--generation-database=none", "--no-color"]
+        authorization = ["--header", f"Authorization: Bearer {KEY}"]
+        result = subprocess.run(
+            [*command, f"{service.origin}/openapi.json", *options, *authorization],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert result.returncode == 0, result.stdout[:5_000] + result.stderr
+        assert "Traceback" not in service.log
