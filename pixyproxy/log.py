@@ -49,7 +49,7 @@ class LineFormatter(logging.Formatter):
         self._stamp = ""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one line, and its traceback, if any, on lines below it."""
+        """Return the record as one line, and its traceback, if any, indented below it."""
         second = int(record.created)
         if second != self._second:
             self._stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
@@ -59,9 +59,11 @@ class LineFormatter(logging.Formatter):
             f"[{threading.get_native_id()}] [{record.funcName}:{record.lineno}] "
             f"{escape_line(record.getMessage())}"
         )
-        if record.exc_info and not record.exc_text:
-            record.exc_text = self.formatException(record.exc_info)
-        return f"{line}\n{record.exc_text}" if record.exc_text else line
+        if not record.exc_info:
+            return line
+        # An exception's text may be a user's, and must not pass for a record.
+        traceback = self.formatException(record.exc_info).splitlines()
+        return "\n    ".join([line, *map(escape_line, traceback)])
 
 
 class LineHandler(logging.Handler):

@@ -40,8 +40,8 @@ def test_a_traceback_follows_its_line() -> None:
     first, *below = LineFormatter().format(failed).splitlines()
 
     assert first.endswith("failed")
-    assert below[0] == "Traceback (most recent call last):"
-    assert below[-1].startswith("ValueError: ")
+    assert below[0] == "    Traceback (most recent call last):"
+    assert below[-1].startswith("    ValueError: ")
 
 
 @given(st.text(st.characters()))
@@ -108,3 +108,16 @@ async def test_the_log_of_a_busy_service(
     assert starts == ends == Counter(dict.fromkeys(ids, 1))
     for secret in (KEY, "sk-the-models-own-key", PROMPT, "fox that nobody", "iVBORw0KGgo"):
         assert secret not in text
+
+
+def test_an_exceptions_text_cannot_pass_for_a_record() -> None:
+    forged = "2026-01-01 00:00:00,000 INFO - [1] [f:1] all is well"
+    failed = record("failed")
+    error = ValueError(f"first\n{forged}\r{forged}\x1b[31m")
+    failed.exc_info = (ValueError, error, None)
+    first, *rest = LineFormatter().format(failed).split("\n")
+    assert first.endswith("failed")
+    assert any(forged in line for line in rest)
+    for line in rest:
+        assert line.startswith("    ")
+        assert line.isprintable()
