@@ -76,9 +76,10 @@ class LineHandler(logging.Handler):
         super().__init__()
         self.setFormatter(LineFormatter())
 
-    def createLock(self) -> None:  # noqa: N802  the name in logging
-        """Do without a lock."""
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write the record without taking the lock."""
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record; where standard error is gone, there is nobody to tell."""

@@ -57,18 +57,19 @@ class Database:
 
         Raises DatabaseUnavailableError with the database's own words: an operator reads them.
         """
-        async with self.open_context() as context:
-            await context.execute(sa.select(1))  # a migration has no deadline; a dead server has
         try:
+            async with self.open_context() as context:
+                # A migration has no deadline; a dead server has.
+                await context.execute(sa.select(1))
             await migrate_database(self._engine)
-        except DBAPIError as error:
-            raise DatabaseUnavailableError(f"The database cannot be used: {error.orig}") from error
         except CommandError as error:
             raise DatabaseUnavailableError(
                 "The database was migrated by a newer version of PixyProxy; run that one."
             ) from error
-        except (OSError, TimeoutError) as error:
-            raise DatabaseUnavailableError(f"The database cannot be used: {error}") from error
+        except (DatabaseUnavailableError, DBAPIError, OSError, TimeoutError) as error:
+            raise DatabaseUnavailableError(
+                f"The database cannot be used: {_reason(error)}"
+            ) from error
 
     async def check(self) -> None:
         """Raise a StorageException unless the database answers and can be written to."""
@@ -122,6 +123,15 @@ def open_database(database_url: str, *, pool_size: int, min_free_mb: int = 0) ->
     )
     sa.event.listen(engine.sync_engine, "handle_error", _distrust_pool)
     return Database(engine, check_disk=check_disk, closing=closing)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the words of the database itself, or of the system."""
+    if isinstance(error, DatabaseUnavailableError) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    return str(error) or f"no answer within {DEADLINE_S} s"
 
 
 def _distrust_pool(context: sa.engine.ExceptionContext) -> None:

@@ -1,11 +1,23 @@
 import pytest
 
-from pixyproxy.core.strict_json import parse_json
+from pixyproxy.core.strict_json import MAX_NESTING, parse_json
 
 
 def test_what_can_be_read_only_one_way_is_read() -> None:
     data = '{"a": [1, 2.5, true, null, "é\\ud83e\\udd8a"], "b": {"a": {}}}'.encode()
     assert parse_json(data) == {"a": [1, 2.5, True, None, "é🦊"], "b": {"a": {}}}
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_nesting_has_one_limit_whatever_python_could_do(opening: str) -> None:
+    closing = "]" if opening == "[" else "}"
+
+    def nested(levels: int) -> bytes:
+        return f"{opening * levels}1{closing * levels}".encode()
+
+    assert parse_json(nested(MAX_NESTING))
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_json(nested(MAX_NESTING + 1))
 
 
 @pytest.mark.parametrize(
