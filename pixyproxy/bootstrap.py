@@ -59,5 +59,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         images = ImageService(
             repository, open_context=database.open_context, store=store, generator=generator
         )
+        stack.push_async_callback(images.aclose)
         health = Health({"database": database.check, "images": store.check_writable})
         yield Services(images=images, generator=generator, health=health)

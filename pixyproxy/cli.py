@@ -1,30 +1,37 @@
 """The command line."""
 
 import asyncio
+import logging
 import os
 import socket
+import ssl
+import stat
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 import uvicorn
 from pydantic import ValidationError
 from rich.console import Console
+from rich.text import Text
 from sqlalchemy.engine import make_url
 
 from pixyproxy import __version__
 from pixyproxy.bootstrap import open_services
 from pixyproxy.core.exceptions import PixyProxyException
 from pixyproxy.core.models import ImageDetail, ImageDetailCreate
-from pixyproxy.log import configure_logging
+from pixyproxy.log import configure_logging, escape_line
 from pixyproxy.schema.schema import make_schema
 from pixyproxy.settings import PREFIX, Settings, describe_settings_error
 from pixyproxy.web.models import ImageDetailWithUrl
 
 KEEP_ALIVE_S = 75
 """Longer than the usual proxies' own, so that it is they who hang up an idle connection."""
+
+logger = logging.getLogger(__name__)
 
 cli = typer.Typer(
     help="PixyProxy has images drawn by a model and keeps them, with their prompts, for good.",
@@ -78,8 +85,8 @@ def serve(
         {PREFIX + name.upper(): str(value) for name, value in options.items() if value is not None}
     )
     with _errors_in_one_line():
-        settings = Settings()
-        configure_logging("WARNING")
+        settings = _read_settings(log_level="WARNING")
+        _check_certificate(ssl_certfile, ssl_keyfile)
         asyncio.run(_prepare(settings))
         _check_port(settings)
     _show_banner(settings, scheme="https" if ssl_certfile else "http")
@@ -127,36 +134,34 @@ def generate(
         output_compression=output_compression,
         moderation=moderation,
     )
-    with _errors_in_one_line():
-        settings = Settings()
-        configure_logging("ERROR")
-        with console.status("drawing ..."):
-            detail = asyncio.run(_generate(settings, image, out))
-        base = settings.public_base_url or _origin(settings, "http")
-        with_url = ImageDetailWithUrl.of(detail, f"{base}/image/{detail.guid}/content")
-        typer.echo(with_url.model_dump_json(indent=2))
+    with _errors_in_one_line(
+        "interrupted; if the model was asked already, the image may have been charged for"
+    ):
+        settings = _read_settings(log_level="ERROR")
+        with closing(_Copy(out)) if out else nullcontext() as copy:
+            asyncio.run(_generate(settings, image, copy))
 
 
 @cli.command()
 def migrate() -> None:
     """Bring the database's tables up to date. (`serve` does so too.)"""
     with _errors_in_one_line():
-        settings = Settings()
-        configure_logging("WARNING")
-        asyncio.run(_prepare(settings))
+        asyncio.run(_prepare(_read_settings(log_level="WARNING")))
         console.print("The database is up to date.")
 
 
 @cli.command()
 def export_schema() -> None:
     """Print the GraphQL schema."""
-    typer.echo(make_schema().as_str())
+    with _errors_in_one_line():
+        _print(make_schema().as_str())
 
 
 @cli.command()
 def version() -> None:
     """Print the version."""
-    typer.echo(f"pixyproxy {__version__}")
+    with _errors_in_one_line():
+        _print(f"pixyproxy {__version__}")
 
 
 async def _prepare(settings: Settings) -> None:
@@ -164,17 +169,78 @@ async def _prepare(settings: Settings) -> None:
         pass
 
 
-async def _generate(settings: Settings, image: ImageDetailCreate, out: Path | None) -> ImageDetail:
+async def _generate(settings: Settings, image: ImageDetailCreate, copy: "_Copy | None") -> None:
+    base = settings.public_base_url or _origin(settings, "http")
     async with open_services(settings) as services:
-        detail = await services.images.create_image(image)
-        if out is not None:
-            content = await services.images.read_content(detail)
-            await asyncio.to_thread(out.write_bytes, content)
-        return detail
+        with console.status("drawing ..."):
+            detail = await services.images.create_image(image)
+        with_url = ImageDetailWithUrl.of(detail, f"{base}/image/{detail.guid}/content")
+        try:
+            with _kept(detail, "its details cannot be printed"):
+                _print(with_url.model_dump_json(indent=2))
+        finally:
+            if copy is not None:
+                with _kept(detail, "--out cannot be written"):
+                    content = await services.images.read_content(detail)
+                    await asyncio.to_thread(copy.write, content)
+
+
+class _Copy:
+    """The file of `--out`: opened before anything is paid, changed once there is an image."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._is_superfluous = not os.path.lexists(path)
+        try:
+            self._file = path.open("ab")
+        except OSError as error:
+            raise ValueError(f"--out {path} cannot be written: {error.strerror}") from None
+
+    def write(self, content: memoryview) -> None:
+        """Replace what the file holds."""
+        with self._file as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                file.truncate(0)
+            file.write(content)
+        self._is_superfluous = False
+
+    def close(self) -> None:
+        """Close the file, and remove it if it is new and was not written whole."""
+        self._file.close()
+        if self._is_superfluous:
+            self._path.unlink(missing_ok=True)
 
 
 @contextmanager
-def _errors_in_one_line() -> Iterator[None]:
+def _kept(image: ImageDetail, fault: str) -> Iterator[None]:
+    """Say with an error that the image is paid for and kept, so that nobody pays again."""
+    try:
+        yield
+    except (OSError, ValueError, PixyProxyException) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ValueError(
+            f"the image is kept as {image.guid} and need not be generated again, "
+            f"but {fault}: {reason}"
+        ) from error
+
+
+def _read_settings(*, log_level: str) -> Settings:
+    settings = Settings()
+    configure_logging("DEBUG" if settings.log_level == "DEBUG" else log_level)
+    return settings
+
+
+def _print(text: str) -> None:
+    try:
+        typer.echo(text)
+    except OSError:
+        # Else the interpreter would try once more at its end, and complain in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+@contextmanager
+def _errors_in_one_line(interrupted: str = "interrupted") -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
@@ -184,12 +250,33 @@ def _errors_in_one_line() -> Iterator[None]:
     except (OSError, ValueError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
-        _fail("interrupted")
+        _fail(interrupted)
+    except Exception as error:
+        logger.debug("unforeseen", exc_info=True)
+        _fail(
+            f"unforeseen: {type(error).__name__}; "
+            f"set {PREFIX}LOG_LEVEL=DEBUG to have the traceback logged"
+        )
 
 
-def _fail(message: str) -> None:
-    console.print(f"[red]error:[/red] {' '.join(message.split())}", markup=True)
+def _fail(message: str) -> NoReturn:
+    line = escape_line(" ".join(message.split()))
+    console.print(Text.assemble(("error:", "red"), f" {line}"))
     raise typer.Exit(1)
+
+
+def _check_certificate(certfile: Path | None, keyfile: Path | None) -> None:
+    if certfile is None:
+        if keyfile is not None:
+            raise ValueError("--ssl-keyfile needs its --ssl-certfile")
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile)
+    except OSError as error:
+        raise ValueError(
+            f"--ssl-certfile {certfile} with --ssl-keyfile {keyfile or certfile} "
+            f"cannot be used: {error.strerror}"
+        ) from None
 
 
 def _check_port(settings: Settings) -> None:

@@ -96,5 +96,7 @@ def configure_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # At DEBUG it logs the headers of WebSocket handshakes, keys and all.
+    logging.getLogger("uvicorn.error").setLevel(max(logging.INFO, root.level))
     for chatty in ("httpx2", "httpcore2", "openai", "alembic", "aiosqlite", "PIL"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

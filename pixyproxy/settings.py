@@ -1,11 +1,14 @@
 """The settings: read from the environment (or a .env file), checked once, handed down."""
 
+import difflib
 import ipaddress
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
+import httpx2
 from pydantic import (
     AliasChoices,
     BeforeValidator,
@@ -15,12 +18,21 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from pixyproxy.service.image_fetcher import parse_allowed
 
 PREFIX = "PIXYPROXY_"
 MIN_API_KEY_CHARS = 16
 MIN_API_KEY_VARIETY = 8
 MAKE_API_KEY_COMMAND = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+_OF_THE_TESTS = {f"{PREFIX}TEST_MYSQL_URL"}
 _GUESSABLE = re.compile(r"change-?_?me|secret|password|example|12345678|qwerty", re.IGNORECASE)
 
 
@@ -102,7 +114,8 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Names = Field(
         ("127.0.0.1",),
-        description="Comma-separated addresses whose `X-Forwarded-For` and `-Proto` count.",
+        description="Comma-separated addresses or networks whose `X-Forwarded-For` and `-Proto` "
+        "count; `*` alone: anybody's.",
     )
     generation_timeout_s: float = Field(
         300, gt=0, le=3600, description="The whole deadline of one generation, in seconds."
@@ -185,6 +198,21 @@ class Settings(BaseSettings):
         "INFO", description="The least severe records that are logged."
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where settings come from. Raises ValueError where it holds an unknown one."""
+        for source in (env_settings, dotenv_settings):
+            assert isinstance(source, EnvSettingsSource)
+            _refuse_unknown(source.env_vars, settings_cls.model_fields)
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
+
     @field_validator("api_keys")
     @classmethod
     def _strong_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -204,12 +232,44 @@ class Settings(BaseSettings):
     def _http_url(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            httpx2.URL(url)
+            parts = urlsplit(url)
+            (parts.hostname or "").encode("idna")
+            usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except (httpx2.InvalidURL, ValueError):
+            usable = False
+        if not usable or not url.isprintable() or " " in url:
             raise ValueError("must be an http or https URL")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must have no credentials, query or fragment")
         return url.rstrip("/")
+
+    @field_validator("openai_api_key")
+    @classmethod
+    def _fit_for_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and not re.fullmatch(r"[!-~]*", key.get_secret_value().strip()):
+            raise ValueError("must be printable ASCII without spaces")
+        return key
+
+    @field_validator("fetch_allow")
+    @classmethod
+    def _hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            parse_allowed(entry)
+        return entries
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for entry in entries if entries != ("*",) else ():
+                (ipaddress.ip_network if "/" in entry else ipaddress.ip_address)(entry)
+        except ValueError:
+            raise ValueError(
+                "must be addresses or networks, such as 10.0.0.1 or 10.0.0.0/8, or * alone"
+            ) from None
+        return entries
 
     @model_validator(mode="after")
     def _safe_exposure(self) -> Self:
@@ -245,6 +305,16 @@ def describe_settings_error(error: ValidationError) -> str:
         variable = names[0] if names else ""
         if variable and not variable.startswith((PREFIX, "OPENAI_")):
             variable = PREFIX + variable.upper()
+        if variable.startswith(f"{PREFIX}OPENAI_"):
+            variable += f" (or {variable.removeprefix(PREFIX)})"
         message = fault["msg"].removeprefix("Value error, ")
         lines.append(f"{variable}: {message}" if variable else message)
     return "; ".join(lines)
+
+
+def _refuse_unknown(variables: Iterable[str], fields: Iterable[str]) -> None:
+    known = {PREFIX + field.upper() for field in fields}
+    for variable in map(str.upper, variables):
+        if variable.startswith(PREFIX) and variable not in known | _OF_THE_TESTS:
+            (nearest,) = difflib.get_close_matches(variable, sorted(known), n=1, cutoff=0)
+            raise ValueError(f"{variable} is no setting; did you mean {nearest}?")

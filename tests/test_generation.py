@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -371,3 +373,60 @@ async def test_sixteen_generations_at_once_are_sixteen_images(
         assert len({response.json()["filename"] for response in responses}) == 16
         assert len((await client.get("/image?size=100")).json()) == 16
     assert model_server.posts == 16
+
+
+async def test_an_image_that_was_kept_is_named_though_its_sibling_failed(
+    drawing: httpx2.AsyncClient, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.image(), ms.error(500))
+    both = 'mutation { a: generateImage(prompt: "a") {guid} b: generateImage(prompt: "b") {guid} }'
+    answer = (await drawing.post("/graphql", json={"query": both})).json()
+    (kept,) = (await drawing.get("/image")).json()
+    assert answer["data"] is None
+    assert answer["extensions"] == {"kept": [kept["guid"]]}
+    assert answer["errors"][0]["path"] == ["b"]
+
+
+async def test_a_paid_image_that_cannot_be_kept_is_named_in_the_log_and_called_paid(
+    model_settings: MakeSettings, model_server: ModelServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = model_settings(keep_patience_s=0)
+    model_server.answer_with(ms.after_release(ms.image()))
+    async with open_client(settings) as client:
+        asking = asyncio.create_task(create(client))
+        await model_server.requests_arrived(1)
+        away = settings.images.rename(settings.images.with_name("away"))
+        model_server.release()
+        response = await asking
+        away.rename(settings.images)
+    assert response.json()["code"] == "image-store-unavailable"
+    assert "charged for again" in response.json()["detail"]
+    assert re.search(r"paid image [0-9a-f-]{36} was not kept: .* FileNotFoundError", caplog.text)
+
+
+async def test_the_upstreams_request_id_is_logged_with_a_success(
+    drawing: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await create(drawing)
+    assert "upstream-request-id=req_0123456789abcdef" in caplog.text
+
+
+async def test_a_drawn_image_is_fetched_though_the_service_stops(
+    model_settings: MakeSettings, model_server: ModelServer
+) -> None:
+    drawn = ms.png(seed=5)
+    fetch = ms.after_release(ms.file(drawn))
+    model_server.answer_with(ms.item(url=model_server.serve_file("drawn.png", fetch)))
+    settings = model_settings()
+    application = AsyncExitStack()
+    client = await application.enter_async_context(open_client(settings))
+    asking = asyncio.create_task(create(client))
+    await model_server.requests_arrived(2)
+    closing = asyncio.create_task(application.aclose())
+    for _ in range(100):  # let it come as far as it comes without the file
+        await asyncio.sleep(0)
+    model_server.release()
+    await closing
+    assert (await asking).status_code == 201
+    assert len(files_in(settings.images)) == 1

@@ -121,3 +121,18 @@ def test_an_exceptions_text_cannot_pass_for_a_record() -> None:
     for line in rest:
         assert line.startswith("    ")
         assert line.isprintable()
+
+
+def test_no_key_of_a_handshake_is_logged(tmp_path: Path) -> None:
+    with Service(tmp_path, api_keys=KEY, log_level="DEBUG") as service:
+        headers = {
+            "X-API-Key": KEY,
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        answer = httpx2.get(f"{service.origin}/graphql", headers=headers, trust_env=False)
+        assert answer.status_code == 403
+    assert "REQUEST END method=WEBSOCKET" in service.log
+    assert KEY not in service.log

@@ -24,7 +24,11 @@ text of another exception or of the model's server.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+INTERNAL_ERROR_CODE = "internal-error"
+"""What nobody foresaw has this code; the log has the rest."""
+INTERNAL_ERROR_MESSAGE = "Something unforeseen went wrong. The service's log has the details."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,11 @@ class FieldFault:
     field: str
     message: str
     allowed: tuple[str, ...] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a client is told."""
+        told: dict[str, Any] = {"field": self.field, "message": self.message}
+        return told | ({"allowed": list(self.allowed)} if self.allowed else {})
 
 
 class PixyProxyException(Exception):  # noqa: N818  the specification's name
@@ -142,6 +151,13 @@ class OverloadedError(PixyProxyException):
 
 class StorageException(PixyProxyException):
     """What keeps images is at fault."""
+
+    @property
+    def reason(self) -> str:
+        """What the database or the system said, for the log alone."""
+        cause = self.__cause__
+        said = getattr(cause, "orig", None) or cause
+        return f"{type(said).__name__}: {said}" if said is not None else "-"
 
 
 class DatabaseUnavailableError(StorageException):

@@ -42,8 +42,13 @@ def _not_blank(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_storable)]
-Prompt = Annotated[Text, Field(max_length=MAX_PROMPT_CHARS), AfterValidator(_not_blank)]
-Choice = Annotated[Text, Field(min_length=1, max_length=255)]
+Prompt = Annotated[
+    str,
+    Field(max_length=MAX_PROMPT_CHARS),
+    AfterValidator(_storable),
+    AfterValidator(_not_blank),
+]
+Choice = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
 
 
 class ImageDetailCreate(BaseModel):

@@ -3,14 +3,21 @@
 import re
 import unicodedata
 from datetime import datetime
+from functools import cache
 
-_WORD = re.compile(r"[^\W_]+")
 _PROMPT_CHARS_IN_FILENAME = 27
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    """Letters and digits, and the marks that many scripts write with (made once, when needed)."""
+    marks = "".join(chr(c) for c in range(0x300, 0x1F000) if unicodedata.category(chr(c))[0] == "M")
+    return re.compile(rf"(?!_)\w(?:(?!_)[\w{marks}])*")
 
 
 def words(text: str) -> list[str]:
     """Cut `text` into words, normalised (NFKC, case folded) so that equal words compare equal."""
-    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+    return _word().findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 def make_filename(prompt: str, created_at: datetime, guid: str, extension: str) -> str:
@@ -20,5 +27,5 @@ def make_filename(prompt: str, created_at: datetime, guid: str, extension: str) 
     and header, and its words can be searched.
     """
     beginning = unicodedata.normalize("NFC", prompt[:_PROMPT_CHARS_IN_FILENAME])
-    stem = "-".join(_WORD.findall(beginning)) or "image"
+    stem = "-".join(_word().findall(beginning)) or "image"
     return f"{stem}-{created_at:%Y%m%dT%H%M%S}-{guid[:8]}.{extension}"

@@ -1,5 +1,6 @@
 """Rows of images: the models become dictionaries here, and come back from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,8 +35,8 @@ class ImageRepositoryInterface(Protocol):
     async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
         """Add a row, or return False where one has this GUID already."""
 
-    async def get_image(self, context: DatabaseContext, guid: str) -> ImageDetail | None:
-        """Return the image with exactly this GUID."""
+    async def get_images(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageDetail]:
+        """Return the images with exactly these GUIDs, in any order; those that there are."""
 
     async def list_images(
         self, context: DatabaseContext, *, page: int, size: int
@@ -59,12 +60,14 @@ class ImageRepository:
             return False
         return True
 
-    async def get_image(self, context: DatabaseContext, guid: str) -> ImageDetail | None:
-        """Return the image with exactly this GUID."""
-        if not is_guid(guid):  # MySQL pads with spaces, and fails on what the column cannot hold
-            return None
-        rows = await context.execute(_BY_GUID, {"guid": guid})
-        return _to_model(rows[0]) if rows else None
+    async def get_images(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageDetail]:
+        """Return the images with exactly these GUIDs, in any order; those that there are."""
+        # MySQL pads with spaces, and fails on what the column cannot hold.
+        possible = [guid for guid in guids if is_guid(guid)]
+        if not possible:
+            return []
+        rows = await context.execute(_BY_GUIDS, {"guids": possible})
+        return [_to_model(row) for row in rows]
 
     async def list_images(
         self, context: DatabaseContext, *, page: int, size: int
@@ -87,7 +90,7 @@ class ImageRepository:
 _INSERT = sa.insert(images)
 _FIELDS = tuple(ImageDetail.model_fields)
 _DETAILS = sa.select(*(images.c[name] for name in _FIELDS))
-_BY_GUID = _DETAILS.where(images.c.guid == sa.bindparam("guid"))
+_BY_GUIDS = _DETAILS.where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
 _NEWEST_FIRST = (
     _DETAILS.order_by(images.c.id.desc())
     .limit(sa.bindparam("limit", type_=sa.Integer))

@@ -33,9 +33,17 @@ class ImageStore:
         self._min_free_mb = min_free_mb
 
     def open(self) -> None:
-        """Make the folder where it is missing."""
-        with _translated():
+        """Make the folder where it is missing.
+
+        Raises ImageStoreError with the system's own words: an operator reads them.
+        """
+        try:
             self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ImageStoreError(
+                f"The folder of the images, {self.folder.absolute()}, cannot be made: "
+                f"{error.strerror}"
+            ) from error
 
     async def check_writable(self) -> None:
         """Raise unless a file can be written and enough space is free."""

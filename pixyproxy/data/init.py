@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic.util import CommandError
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -16,14 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from pixyproxy.core.exceptions import DatabaseUnavailableError
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.disk import check_free_space
-from pixyproxy.data.migrations import migrate_database
-from pixyproxy.data.mysql import connect_to_mysql
+from pixyproxy.data.migrations import NewerDatabaseError, migrate_database
 from pixyproxy.data.sqlite import connect_to_sqlite
 
 DEADLINE_S = 1.5
 """A database that has not answered by then is taken for gone; callers hear of it within 2 s."""
 LOCK_TIMEOUT_S = 1
 """So long a writer waits for another; less than the deadline, so that the server gives up too."""
+
+_MIN_PACKET_MIB = 4
+"""The longest row has over 1 MiB: a prompt of 32,000 characters that each become 18 for search."""
 
 _TLS_PARAMETERS = {"ssl", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify"}
 _MYSQL_PARAMETERS = _TLS_PARAMETERS | {"unix_socket"}
@@ -60,9 +61,12 @@ class Database:
         try:
             async with self.open_context() as context:
                 # A migration has no deadline; a dead server has.
-                await context.execute(sa.select(1))
+                if self._engine.dialect.name == "sqlite":
+                    await context.execute(sa.select(1))
+                else:
+                    await _check_packet(context)
             await migrate_database(self._engine)
-        except CommandError as error:
+        except NewerDatabaseError as error:
             raise DatabaseUnavailableError(
                 "The database was migrated by a newer version of PixyProxy; run that one."
             ) from error
@@ -125,6 +129,14 @@ def open_database(database_url: str, *, pool_size: int, min_free_mb: int = 0) ->
     return Database(engine, check_disk=check_disk, closing=closing)
 
 
+async def _check_packet(context: DatabaseContext) -> None:
+    ((size,),) = await context.execute(sa.text("SELECT @@max_allowed_packet"))
+    if size < _MIN_PACKET_MIB * 2**20:
+        raise DatabaseUnavailableError(
+            f"its max_allowed_packet is {size} bytes; set it to {_MIN_PACKET_MIB} MiB or more"
+        )
+
+
 def _reason(error: BaseException) -> str:
     """Return the words of the database itself, or of the system."""
     if isinstance(error, DatabaseUnavailableError) and error.__cause__ is not None:
@@ -143,6 +155,8 @@ def _distrust_pool(context: sa.engine.ExceptionContext) -> None:
 def _mysql(url: URL, given: str) -> tuple[URL, dict[str, Any]]:
     if given.count("@") > 1:  # what follows the first one would be taken for the host, and shown
         raise ValueError("the database URL has a second @; write one in a password as %40")
+    if url.port is not None and not 0 < url.port < 2**16:
+        raise ValueError("the database URL's port must be 1 to 65535")
     if not url.database:
         raise ValueError("the database URL names no database: mysql://user:password@host/DATABASE")
     if unknown := set(url.query) - _MYSQL_PARAMETERS:
@@ -154,6 +168,9 @@ def _mysql(url: URL, given: str) -> tuple[URL, dict[str, Any]]:
     for name in _SWITCHES & set(query):
         if query[name] not in {"true", "false"}:
             raise ValueError(f"the database URL's {name} must be true or false")
+    # aiomysql takes 9 MB of memory, which a server on SQLite need not hold.
+    from pixyproxy.data.mysql import connect_to_mysql  # noqa: PLC0415
+
     connect_args: dict[str, Any] = {
         "async_creator_fn": connect_to_mysql,
         "charset": "utf8mb4",

@@ -40,7 +40,9 @@ class SqliteConnection(aiosqlite.Connection):
     def __init__(
         self, connector: Callable[[], sqlite3.Connection], closing: set[asyncio.Future[Any]]
     ) -> None:
-        super().__init__(connector, iter_chunk_size=64)
+        super().__init__(self._open, iter_chunk_size=64)
+        self._open_file = connector
+        self._opened: sqlite3.Connection | None = None
         self._thread.daemon = True
         self._closing = closing
         self._abandoned = False
@@ -70,11 +72,21 @@ class SqliteConnection(aiosqlite.Connection):
 
     def stop(self) -> asyncio.Future[Any] | None:
         """Have the thread close the connection and end, when what it does now is done."""
+        # aiosqlite forgets a connection whose opening was cancelled.
+        self._tx.put_nowait((None, self._close_opened))
         future = super().stop()
         if future is not None:
             self._closing.add(future)
             future.add_done_callback(self._closing.discard)
         return future
+
+    def _open(self) -> sqlite3.Connection:
+        self._opened = self._open_file()
+        return self._opened
+
+    def _close_opened(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
 
 
 class _Cursor:

@@ -1,7 +1,7 @@
 """What resolvers find in their context."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from strawberry.types import Info
 
@@ -14,6 +14,8 @@ class Context:
 
     images: ImageService
     image_url: Callable[[str], str]
+    kept: list[str] = field(default_factory=list)
+    """The GUIDs of the images that were generated for this request."""
 
 
 PixyInfo = Info[Context, None]

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 from graphql import GraphQLError
 
 from pixyproxy.core.exceptions import (
+    INTERNAL_ERROR_CODE,
+    INTERNAL_ERROR_MESSAGE,
     ConstraintViolationError,
     PixyProxyException,
     StorageException,
@@ -33,13 +35,11 @@ class RequestFault(Protocol):
 logger = logging.getLogger(__name__)
 
 INVALID_OPERATION_CODE = "invalid-operation"
-INTERNAL_ERROR_CODE = "internal-error"
-INTERNAL_ERROR_MESSAGE = "Something unforeseen went wrong. The service's log has the details."
 
 
 def format_error(error: GraphQLError) -> dict[str, Any]:
     """Return what a client is told of `error`."""
-    cause = _cause(error)
+    cause = cause_of(error)
     formatted: dict[str, Any] = {**error.formatted}
     extensions: dict[str, Any] = {"requestId": request_id_var.get()}
     if cause is None:
@@ -50,11 +50,7 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
         if cause.retry_after_s is not None:
             extensions["retryAfter"] = cause.retry_after_s
         if isinstance(cause, ConstraintViolationError):
-            extensions["errors"] = [
-                {"field": fault.field, "message": fault.message}
-                | ({"allowed": fault.allowed} if fault.allowed else {})
-                for fault in cause.faults
-            ]
+            extensions["errors"] = [fault.as_dict() for fault in cause.faults]
     else:
         formatted["message"] = INTERNAL_ERROR_MESSAGE
         extensions["code"] = INTERNAL_ERROR_CODE
@@ -75,9 +71,9 @@ def graphql_body(fault: RequestFault, request_id: str) -> dict[str, Any]:
 def log_errors(errors: Sequence[GraphQLError]) -> None:
     """Log what the operator must know of, and no more."""
     for error in errors:
-        cause = _cause(error)
+        cause = cause_of(error)
         if isinstance(cause, StorageException):
-            logger.error("%s", cause.code, exc_info=cause)
+            logger.error("%s: %s", cause.code, cause.reason)
         elif isinstance(cause, PixyProxyException):
             logger.info("refused code=%s", cause.code)
         elif cause is None:
@@ -86,7 +82,7 @@ def log_errors(errors: Sequence[GraphQLError]) -> None:
             logger.error("unforeseen error", exc_info=cause)
 
 
-def _cause(error: GraphQLError) -> Exception | None:
+def cause_of(error: GraphQLError) -> Exception | None:
     """Return what a resolver raised, or None where GraphQL itself finds fault."""
     cause: Exception | None = error
     while isinstance(cause, GraphQLError):

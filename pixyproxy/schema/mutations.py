@@ -22,7 +22,8 @@ class Mutation:
     @strawberry.mutation(
         graphql_type=ImageDetailType,
         description="Have the model draw the prompt, keep the image for good, and answer when it "
-        "is kept. What is left out is left to the model. A high-quality image may take minutes.",
+        "is kept. What is left out is left to the model. A high-quality image may take minutes. "
+        "Where another field fails and leaves no `data`, `extensions.kept` names what was kept.",
     )
     async def generate_image(
         self,
@@ -51,4 +52,7 @@ class Mutation:
         }
         given = {name: value for name, value in asked.items() if value is not UNSET}
         # The service validates it.
-        return await info.context.images.create_image(ImageDetailCreate.model_construct(**given))
+        image = ImageDetailCreate.model_construct(**given)
+        detail = await info.context.images.create_image(image)
+        info.context.kept.append(detail.guid)
+        return detail

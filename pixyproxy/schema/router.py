@@ -58,11 +58,12 @@ def make_graphql_router(
         if wants_page(request):
             return HTMLResponse(page)
         asked = await _read(request)
+        context = Context(request.state.services.images, await make_image_url(request))
         try:
             result = await schema.execute(
                 asked["query"],
                 asked.get("variables"),
-                Context(request.state.services.images, await make_image_url(request)),
+                context,
                 operation_name=asked.get("operationName"),
                 allowed_operation_types=_OPERATIONS[request.method],
             )
@@ -70,7 +71,7 @@ def make_graphql_router(
             raise HTTPException(
                 405, "GET is for queries only; use POST.", {"Allow": "POST"}
             ) from None
-        return _answer(request, result)
+        return _answer(request, result, context.kept)
 
     router = APIRouter()
     router.add_api_route(
@@ -126,12 +127,17 @@ def _parse(data: bytes) -> Any:
         raise HTTPException(400, f"The request cannot be read: {error}.") from None
 
 
-def _answer(request: Request, result: ExecutionResult) -> Response:
-    """Return the result as JSON. Where nothing was executed there is no `data`."""
+def _answer(request: Request, result: ExecutionResult, kept: list[str]) -> Response:
+    """Return the result as JSON. Where nothing was executed there is no `data`.
+
+    Images that were paid for are named even where another field's error took `data` away.
+    """
     not_executed = isinstance(result, PreExecutionError)
     content: dict[str, Any] = {} if not_executed else {"data": result.data}
     if result.errors:
         content["errors"] = [format_error(error) for error in result.errors]
+    if result.data is None and kept:
+        content["extensions"] = {"kept": kept}
     strict = GRAPHQL_RESPONSE in request.headers.get("accept", "")
     return Response(
         orjson.dumps(content),

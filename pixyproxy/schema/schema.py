@@ -1,19 +1,22 @@
 """The GraphQL schema, put together, and how its operations are run."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from inspect import isawaitable
 from typing import Any, cast
 
+import strawberry
 from graphql import GraphQLError, get_operation_ast
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult, get_object_definition
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from pixyproxy.schema.document_cache import DocumentCache
-from pixyproxy.schema.errors import log_errors
+from pixyproxy.schema.errors import cause_of, log_errors
 from pixyproxy.schema.executor import PlainFieldsExecutor, add_readers
 from pixyproxy.schema.limits import Limits
 from pixyproxy.schema.mutations import Mutation
@@ -27,7 +30,18 @@ class PixySchema(Schema):
     """A schema with limits and a cache of documents, which logs errors in this service's way."""
 
     def __init__(self, limits: Limits) -> None:
-        super().__init__(query=Query, mutation=Mutation)
+        # One form of times in both faces: pydantic writes UTC as `Z`.
+        times = strawberry.scalar(
+            name="DateTime",
+            description="A moment in UTC, after RFC 3339.",
+            serialize=lambda moment: moment.isoformat().replace("+00:00", "Z"),
+            parse_value=datetime.fromisoformat,
+        )
+        super().__init__(
+            query=Query,
+            mutation=Mutation,
+            config=StrawberryConfig(scalar_map={datetime: times}),
+        )
         self._limits = limits
         self._documents = DocumentCache(self._schema, limits)
         image_type = self.schema_converter.from_object(
@@ -89,7 +103,7 @@ def make_schema(limits: Limits | None = None) -> PixySchema:
 def _not_executed(errors: list[GraphQLError]) -> PreExecutionError:
     """Return errors of the request. Where one wraps Python's own words they are left out."""
     errors = [
-        error if error.original_error is None else GraphQLError(UNREADABLE_VALUE, error.nodes)
+        error if cause_of(error) is None else GraphQLError(UNREADABLE_VALUE, error.nodes)
         for error in errors
     ]
     log_errors(errors)

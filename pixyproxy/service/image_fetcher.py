@@ -68,7 +68,7 @@ class ImageFetcher:
     ) -> None:
         self._base_origin = _origin(httpx2.URL(base_url)) if base_url else None
         self._api_key = api_key
-        self._allow = frozenset(map(_parse_allowed, allow))
+        self._allow = frozenset(map(parse_allowed, allow))
         self._max_redirects = max_redirects
         self._backoff_s = backoff_s
         self._resolve = resolve
@@ -211,11 +211,13 @@ def _origin(url: httpx2.URL) -> tuple[str, str, int]:
     return url.scheme, _host(url), url.port or _PORTS[url.scheme]
 
 
-def _parse_allowed(entry: str) -> tuple[str, int | None]:
+def parse_allowed(entry: str) -> tuple[str, int | None]:
+    """Return the host of `entry`, and its port if it names one. Raises ValueError."""
     try:
-        url = httpx2.URL(f"allowed://{entry}")
-    except httpx2.InvalidURL:
-        url = httpx2.URL()
-    if not url.host or url.path not in ("", "/"):
-        raise ValueError("must be host or host:port, with an IPv6 address in brackets")
-    return _host(url), url.port
+        _checked(httpx2.URL(f"http://{entry}"))
+        url = httpx2.URL(f"allowed://{entry}")  # http would hide its own port
+        if url.raw_path in (b"", b"/") and not url.fragment:
+            return _host(url), url.port
+    except (_FetchError, httpx2.InvalidURL, ValueError):
+        pass
+    raise ValueError("must be host or host:port, with an IPv6 address in brackets")

@@ -22,13 +22,17 @@ from pixyproxy.data.image_store import ImageStore
 from pixyproxy.service.image_check import ImageFacts, check_image
 from pixyproxy.service.image_fetcher import ImageFetcher
 from pixyproxy.service.providers import GenerationRequest, ImageProvider, ProviderImage
-from pixyproxy.service.providers.openai import OpenAIProvider
 
 logger = logging.getLogger(__name__)
 
 WAITING_PER_RUNNING = 2
 OVERLOADED_RETRY_AFTER_S = 10
+FETCH_TIMEOUT_S = 60
 RETRY_S = 0.5
+NOT_KEPT_MESSAGE = (
+    "The image was drawn (and charged for), but it could not be kept: another try may be charged "
+    "for again. The service's log names it."
+)
 STOPPED_MESSAGE = (
     "The service stopped before the image model answered. Whether it drew (and charged for) "
     "the image is unknown."
@@ -58,9 +62,14 @@ class ImageGenerator:
         keep_patience_s: float = 30,
     ) -> None:
         self._repository = repository
-        self._provider = provider or OpenAIProvider(
-            base_url=base_url, api_key=api_key, default_model=default_model, timeout_s=timeout_s
-        )
+        if provider is None:
+            # The SDK takes 13 MB of memory, which a server that draws otherwise need not hold.
+            from pixyproxy.service.providers.openai import OpenAIProvider  # noqa: PLC0415
+
+            provider = OpenAIProvider(
+                base_url=base_url, api_key=api_key, default_model=default_model, timeout_s=timeout_s
+            )
+        self._provider = provider
         self._fetcher = fetcher or ImageFetcher(base_url=base_url, api_key=api_key)
         self._open_context = open_context
         self._store = store
@@ -131,7 +140,6 @@ class ImageGenerator:
         try:
             await self._check_storage()
             drawn, data = await self._draw(request, ends_at)
-            self._drawing.discard(_current_task())
             return await self._keep(request, drawn, data)
         finally:
             self._running.release()
@@ -149,20 +157,25 @@ class ImageGenerator:
         try:
             async with asyncio.timeout_at(ends_at):
                 drawn = await self._provider.generate(request)
-                if drawn.data is not None:
-                    return drawn, drawn.data
-                if drawn.url is not None:
-                    return drawn, await self._fetch(drawn.url)
         except TimeoutError:
             logger.warning("generation timed out after %s s", self._timeout_s)
             raise GeneratorTimeoutError from None
+        logger.info("generation answered upstream-request-id=%s", drawn.request_id or "-")
+        self._drawing.discard(_current_task())  # from here on it is kept, though the service stop
+        if drawn.data is not None:
+            return drawn, drawn.data
+        if drawn.url is not None:
+            return drawn, await self._fetch(drawn.url, ends_at)
         raise BadGeneratorResponseError
 
-    async def _fetch(self, url: str) -> bytes:
+    async def _fetch(self, url: str, ends_at: float) -> bytes:
+        ends_at = min(ends_at, asyncio.get_running_loop().time() + FETCH_TIMEOUT_S)
         try:
-            return await self._fetcher.fetch(url)
-        except GeneratorUnavailableError:
-            # That code means that nothing was drawn, and would invite another, paid try.
+            async with asyncio.timeout_at(ends_at):
+                return await self._fetcher.fetch(url)
+        except (GeneratorUnavailableError, TimeoutError):
+            # Their codes could mean that nothing was drawn, and would invite another, paid try.
+            logger.warning("a drawn image could not be fetched")
             raise BadGeneratorResponseError(
                 "The image was drawn, but the URL that the model's server gave did not answer."
             ) from None
@@ -187,8 +200,8 @@ class ImageGenerator:
             revised_prompt=drawn.revised_prompt,
             parameters=dict(request.parameters),
         )
-        await self._patiently(lambda: self._store.write(guid, image.content_type, data))
-        await self._patiently(lambda: self._write_row(image))
+        await self._patiently(guid, lambda: self._store.write(guid, image.content_type, data))
+        await self._patiently(guid, lambda: self._write_row(image))
         logger.info("image kept guid=%s bytes=%d model=%s", guid, len(data), request.model)
         return image
 
@@ -199,7 +212,7 @@ class ImageGenerator:
             await self._repository.create_image(context, image)
             await context.commit_transaction()
 
-    async def _patiently(self, keep: Callable[[], Awaitable[None]]) -> None:
+    async def _patiently(self, guid: str, keep: Callable[[], Awaitable[None]]) -> None:
         """Try again while disk or database fails: the image is paid for."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + self._keep_patience_s
@@ -207,10 +220,11 @@ class ImageGenerator:
             try:
                 await keep()
             except StorageException as error:
+                told = (guid, error.code, error.reason)
                 if loop.time() >= ends_at:
-                    logger.error("a paid image could not be kept: %s", error.code)  # noqa: TRY400
-                    raise
-                logger.warning("a paid image cannot be kept yet: %s", error.code)
+                    logger.error("paid image %s was not kept: %s: %s", *told)  # noqa: TRY400
+                    raise type(error)(NOT_KEPT_MESSAGE) from error.__cause__
+                logger.warning("paid image %s cannot be kept yet: %s: %s", *told)
                 await asyncio.sleep(RETRY_S)
             else:
                 return

@@ -1,11 +1,16 @@
 """The images: made, found and read. Both faces show this one service."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pixyproxy.core.cache import BoundedCache
-from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault, ImageNotFoundError
+from pixyproxy.core.exceptions import (
+    ConstraintViolationError,
+    FieldFault,
+    ImageNotFoundError,
+    ImageStoreError,
+)
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ImageDetail, ImageDetailCreate, Text
 from pixyproxy.core.text import words
@@ -13,6 +18,7 @@ from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.image_repository import ImageRepositoryInterface, ImageSearch
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.service.image_generator import ImageGenerator
+from pixyproxy.service.image_loader import ImageLoader
 from pixyproxy.service.validation import validate
 
 MAX_PAGE = 2**31 - 1
@@ -63,6 +69,7 @@ class ImageService:
         self._open_context = open_context
         self._store = store
         self._generator = generator
+        self._loader = ImageLoader(self._load_images)
         self._cache: BoundedCache[str, ImageDetail] = BoundedCache(
             max_entries=_CACHE_ENTRIES, max_bytes=_CACHE_BYTES
         )
@@ -80,11 +87,9 @@ class ImageService:
             return image
         if not is_guid(guid):
             raise ImageNotFoundError
-        async with self._open_context() as context:
-            image = await self._repository.get_image(context, guid)
+        image = await self._loader.load(guid)
         if image is None:
             raise ImageNotFoundError
-        self._remember(image)
         return image
 
     async def list_images(self, *, page: int, size: int) -> list[ImageDetail]:
@@ -125,7 +130,21 @@ class ImageService:
 
     async def read_content(self, image: ImageDetail) -> memoryview:
         """Return the image's bytes, as the model gave them. Raises ImageStoreError."""
-        return await self._store.read(image.guid, image.content_type)
+        content = await self._store.read(image.guid, image.content_type)
+        if len(content) != image.byte_size:
+            raise ImageStoreError from OSError(f"{image.guid} has {len(content)} bytes")
+        return content
+
+    async def aclose(self) -> None:
+        """Wait for reads whose callers have gone away."""
+        await self._loader.aclose()
+
+    async def _load_images(self, guids: Sequence[str]) -> dict[str, ImageDetail]:
+        async with self._open_context() as context:
+            images = await self._repository.get_images(context, guids)
+        for image in images:
+            self._remember(image)
+        return {image.guid: image for image in images}
 
     def _remember(self, image: ImageDetail) -> None:
         text_bytes = 4 * (len(image.prompt) + len(image.revised_prompt or ""))

@@ -1,14 +1,18 @@
 """What routes depend on. Every route has `public` or `authenticate` among its dependencies."""
 
+import re
 from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from pixyproxy.service.health import Health
 from pixyproxy.service.image_service import ImageService
 from pixyproxy.web.access import Access
+
+_HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]+")
 
 
 async def public(connection: HTTPConnection) -> None:
@@ -37,6 +41,8 @@ async def make_image_url(connection: HTTPConnection) -> Callable[[str], str]:
     if base is None:
         scheme = connection.scope["scheme"].replace("ws", "http")
         host = connection.headers.get("host") or "localhost"
+        if not _HOST.fullmatch(host):
+            raise HTTPException(400, "The Host header holds what no host has.")
         base = f"{scheme}://{host}{connection.scope.get('root_path', '')}"
     return lambda guid: f"{base}/image/{guid}/content"
 

@@ -15,14 +15,16 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pixyproxy.core import exceptions
-from pixyproxy.core.exceptions import ConstraintViolationError, PixyProxyException
+from pixyproxy.core.exceptions import (
+    INTERNAL_ERROR_CODE,
+    INTERNAL_ERROR_MESSAGE,
+    ConstraintViolationError,
+    PixyProxyException,
+)
 from pixyproxy.log import request_id_var
 from pixyproxy.service.validation import field_faults
 
 logger = logging.getLogger(__name__)
-
-INTERNAL_ERROR_CODE = "internal-error"
-INTERNAL_ERROR_MESSAGE = "Something unforeseen went wrong. The service's log has the details."
 
 STATUS: Mapping[type[PixyProxyException], int] = {
     exceptions.ConstraintViolationError: 422,
@@ -66,7 +68,9 @@ def to_fault(error: Exception) -> Fault:
                 headers["Retry-After"] = str(error.retry_after_s)
             if isinstance(error, exceptions.AuthenticationError):
                 headers["WWW-Authenticate"] = "Bearer"
-            return Fault(STATUS[type(error)], error.code, error.message, _errors(error), headers)
+            faults = error.faults if isinstance(error, ConstraintViolationError) else ()
+            errors = [fault.as_dict() for fault in faults] or None
+            return Fault(STATUS[type(error)], error.code, error.message, errors, headers)
         case HTTPException():
             title = HTTPStatus(error.status_code).phrase
             code = _HTTP_CODES.get(error.status_code) or title.lower().replace(" ", "-")
@@ -74,16 +78,6 @@ def to_fault(error: Exception) -> Fault:
             return Fault(error.status_code, code, message, headers=error.headers)
         case _:
             return Fault(500, INTERNAL_ERROR_CODE, INTERNAL_ERROR_MESSAGE)
-
-
-def _errors(error: PixyProxyException) -> list[dict[str, Any]] | None:
-    if not isinstance(error, ConstraintViolationError):
-        return None
-    return [
-        {"field": fault.field, "message": fault.message}
-        | ({"allowed": list(fault.allowed)} if fault.allowed else {})
-        for fault in error.faults
-    ]
 
 
 class ExceptionHandler:
@@ -99,7 +93,7 @@ class ExceptionHandler:
         if fault.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.error("unforeseen error", exc_info=error)
         elif isinstance(error, exceptions.StorageException):
-            logger.error("%s", fault.code, exc_info=error)
+            logger.error("%s: %s", fault.code, error.reason)
         elif isinstance(error, PixyProxyException):
             logger.info("refused code=%s", fault.code)
         headers = dict(fault.headers or {})

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.datastructures import URL
 from starlette.exceptions import HTTPException
 
+from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
 from pixyproxy.core.models import ContentType, ImageDetail, ImageDetailCreate
 from pixyproxy.core.strict_json import parse_json
 from pixyproxy.service.image_service import MAX_PAGE, MAX_PAGE_SIZE, MAX_QUERY_CHARS
@@ -44,6 +45,9 @@ async def _image_to_create(request: Request) -> ImageDetailCreate:
         body = parse_json(await request.body())
     except ValueError as error:
         raise HTTPException(400, f"Send a JSON object; {error}.") from None
+    if not isinstance(body, dict):
+        fault = FieldFault("body", 'must be a JSON object, such as {"prompt": "a red fox"}')
+        raise ConstraintViolationError([fault])
     return validate(ImageDetailCreate, body)
 
 
@@ -180,12 +184,11 @@ async def get_content(request: Request, guid: Guid) -> Response:
     headers = content_headers(image, private=private)
     if is_unmodified(request.headers.get("if-none-match"), image.sha256):
         return Response(status_code=304, headers=headers)
+    content = await images.read_content(image)
     headers["Content-Length"] = str(image.byte_size)
     if request.method == "HEAD":
         return Response(headers=headers, media_type=image.content_type)
-    return Response(
-        await images.read_content(image), headers=headers, media_type=image.content_type
-    )
+    return Response(content, headers=headers, media_type=image.content_type)
 
 
 def _with_url(image: ImageDetail, image_url: Callable[[str], str]) -> ImageDetailWithUrl:

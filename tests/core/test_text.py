@@ -1,4 +1,5 @@
 import re
+import unicodedata
 from datetime import UTC, datetime
 
 from hypothesis import example, given
@@ -8,6 +9,8 @@ from pixyproxy.core.guid import make_guid
 from pixyproxy.core.text import make_filename, words
 
 NOW = datetime(2026, 11, 20, 9, 15, tzinfo=UTC)
+END = "-20261120T091500-0123abcd.avif"
+END_FORM = r"-20261120T091500-[0-9a-f]{8}\.avif"
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=60)
 
 
@@ -26,7 +29,10 @@ def test_a_filename_is_one_safe_name(prompt: str) -> None:
     guid = make_guid()
     name = make_filename(prompt, NOW, guid, "avif")
 
-    assert re.fullmatch(r"(?:[^\W_]+-)+20261120T091500-[0-9a-f]{8}\.avif", name)
+    stem, end = name[: -len(END)], name[-len(END) :]
+    assert re.fullmatch(END_FORM, end)
+    assert stem
+    assert {unicodedata.category(char)[0] for char in stem.replace("-", "")} <= {"L", "N", "M"}
     assert len(name.encode()) <= 255
     assert guid[:8] in name
 
@@ -50,3 +56,9 @@ def test_a_prompt_without_words_still_has_a_filename() -> None:
 
 def test_words_that_are_equal_to_people_compare_equal() -> None:
     assert words("Straße, CAFE\u0301_\uff21\uff11") == words("STRASSE café a1")
+
+
+def test_marks_belong_to_the_word_that_they_stand_in() -> None:
+    assert words("हिन्दी किताब") == ["हिन्दी", "किताब"]
+    assert words("ภาษาไทย น้ำ") == ["ภาษาไทย", words("น้ำ")[0]]
+    assert words("a\u0301b _x_ y") == ["áb", "x", "y"]

@@ -1,8 +1,10 @@
 """The database context: what is committed, what is not, and the state of the pool after."""
 
 import asyncio
+import sqlite3
 import threading
 from contextlib import closing
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from pixyproxy.core.exceptions import DatabaseUnavailableError
 from pixyproxy.core.models import ImageDetail
 from pixyproxy.data.init import DEADLINE_S, Database, open_database
+from pixyproxy.data.sqlite import SqliteConnection
 from tests.data.rows import count_images, keep, make_image, open_raw, repository
 
 POOL_SIZE = 5
@@ -279,6 +282,32 @@ async def test_closing_ends_all_threads(sqlite_url: str) -> None:
     for thread in threads:
         await asyncio.to_thread(thread.join, 10)
         assert not thread.is_alive()
+
+
+async def test_a_connection_whose_opening_is_cancelled_is_closed() -> None:
+    opening, go_on = threading.Event(), threading.Event()
+    opened: list[sqlite3.Connection] = []
+
+    def connect() -> sqlite3.Connection:
+        opening.set()
+        assert go_on.wait(30)
+        opened.append(sqlite3.connect(":memory:", check_same_thread=False))
+        return opened[0]
+
+    async def open_connection(connection: SqliteConnection) -> None:
+        await connection
+
+    closed: set[asyncio.Future[Any]] = set()
+    task = asyncio.create_task(open_connection(SqliteConnection(connect, closed)))
+    assert await asyncio.to_thread(opening.wait, 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed
+    go_on.set()
+    await asyncio.wait(closed, timeout=30)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
 
 
 async def count(database: Database) -> None:

@@ -24,7 +24,7 @@ PROMPTS = {
 
 async def get(database: Database, guid: str) -> ImageDetail | None:
     async with database.open_context() as context:
-        return await repository.get_image(context, guid)
+        return next(iter(await repository.get_images(context, [guid])), None)
 
 
 async def search(

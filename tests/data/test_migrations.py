@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy.engine import make_url
 
 from pixyproxy.core.exceptions import DatabaseUnavailableError
+from pixyproxy.data import migrations
 from pixyproxy.data.init import Database, open_database
 from tests.data.rows import count_images, keep, make_image, raw
 
@@ -62,6 +64,11 @@ async def assert_usable(database_url: str) -> None:
         await database.aclose()
     assert count_images(database_url) == 1
     assert len(raw(database_url, "SELECT * FROM alembic_version")) == 1
+
+
+def test_the_newest_revision_is_named_by_its_file() -> None:
+    script = ScriptDirectory(str(Path(migrations.__file__).parent))
+    assert script.get_heads() == [migrations.newest_revision()]
 
 
 async def test_migrating_again_changes_nothing(database: Database, database_url: str) -> None:

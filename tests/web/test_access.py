@@ -279,3 +279,14 @@ async def test_the_public_base_url_wins(make_settings: MakeSettings) -> None:
         made = await client.post("/image", json={"prompt": "a fox"})
 
     assert made.json()["url"] == f"https://i.example/p/image/{made.json()['guid']}/content"
+
+
+@pytest.mark.parametrize("host", ['evil"><x', "evil.example/path", "a b", "user@host"])
+async def test_a_host_that_cannot_be_one_is_not_put_into_urls(
+    make_settings: MakeSettings, host: str
+) -> None:
+    async with open_client(make_settings(allow_anonymous=True)) as client:
+        made = await client.post("/image", json={"prompt": "a", "size": "64x64"})
+        path = f"/image/{made.json()['guid']}"
+        assert (await client.get(path, headers={"Host": host})).status_code == 400
+        assert (await client.get(path, headers={"Host": "images.example:8443"})).status_code == 200

@@ -166,8 +166,20 @@ async def test_a_missing_file_is_the_stores_fault(
     body = assert_problem(response, 503, "image-store-unavailable")
     assert str(tmp_path) not in body["detail"]
     (record,) = (each for each in caplog.records if each.levelno == logging.ERROR)
-    assert record.getMessage() == "image-store-unavailable"
+    assert record.getMessage().startswith("image-store-unavailable: FileNotFoundError")
+    assert (await client.head(f"/image/{made['guid']}/content")).status_code == 503
     assert (await client.get(f"/image/{made['guid']}")).json() == made
+
+
+@pytest.mark.parametrize("size", [0, 10, 100_000])
+async def test_a_file_of_another_size_than_its_rows_is_not_served(
+    client: httpx2.AsyncClient, tmp_path: Path, size: int
+) -> None:
+    made = await make(client)
+    file_of(tmp_path / "images", made).write_bytes(bytes(size))
+    response = await client.get(f"/image/{made['guid']}/content")
+    assert_problem(response, 503, "image-store-unavailable")
+    assert "immutable" not in response.headers.get("cache-control", "")
 
 
 @pytest.mark.parametrize("step", ["file", "inner folder", "outer folder"])

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
@@ -52,7 +53,8 @@ class OpenAIProvider:
     `base_url` None is OpenAI's own server; `api_key` None is for servers that ask for none.
     `timeout_s` bounds each wait for bytes, not the whole: bound that outside. Of the environment
     only the proxy variables and SSL_CERT_FILE/SSL_CERT_DIR count, since an operator may have no
-    other way out; loopback is always direct. Raises ValueError for a key no header can carry.
+    other way out; loopback is always direct. Raises ValueError for a key no header can carry and
+    for a proxy variable that names no HTTP proxy.
     """
 
     name = "openai"
@@ -184,8 +186,24 @@ def _proxy_for(url: httpx2.URL) -> str | None:
     if url.host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(url.host):
         return None
     proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+    kind = url.scheme if proxies.get(url.scheme) else "all"
+    proxy = proxies.get(kind)
+    if not proxy:
+        return None
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    try:
+        parts = urlsplit(proxy)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        httpx2.Proxy(proxy)
+    except (httpx2.InvalidURL, ValueError):
+        usable = False
+    if not usable:
+        raise ValueError(
+            f"{kind.upper()}_PROXY must be the URL of an http or https proxy, "
+            "such as http://proxy:3128; no other kind is supported"
+        )
+    return proxy
 
 
 async def _beginning(response: httpx2.Response) -> bytes:

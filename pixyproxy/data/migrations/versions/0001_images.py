@@ -1,8 +1,12 @@
 """The table of images."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
+
+from pixyproxy.core.exceptions import DatabaseUnavailableError
 
 revision = "0001"
 down_revision = None
@@ -24,11 +28,8 @@ def _text(length: int | None = None) -> sa.types.TypeEngine[str]:
 
 def upgrade() -> None:
     """Apply; each step checks first whether it was done already."""
-    if sa.inspect(op.get_bind()).has_table("images"):
-        return
     moment = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-    op.create_table(
-        "images",
+    columns: list[sa.Column[Any]] = [
         sa.Column(
             "id",
             sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
@@ -50,6 +51,18 @@ def upgrade() -> None:
         sa.Column("parameters", _text(), nullable=False),
         sa.Column("prompt_words", _text(), nullable=False),
         sa.Column("filename_words", _text(1024), nullable=False),
+    ]
+    inspector = sa.inspect(op.get_bind())
+    if inspector.has_table("images"):
+        existing = {column["name"] for column in inspector.get_columns("images")}
+        if not existing >= {column.name for column in columns}:
+            raise DatabaseUnavailableError(
+                "it holds another program's table `images`; use an empty database"
+            )
+        return
+    op.create_table(
+        "images",
+        *columns,
         sqlite_autoincrement=True,
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
