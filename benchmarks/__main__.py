@@ -16,7 +16,7 @@ from benchmarks.measures import BENCHMARKS, Bench
 from benchmarks.servers import MEASURED_CORE, OTHER_CORE, find_program
 
 ROWS, QUICK_ROWS = 100_000, 3_000
-SECONDS, QUICK_SECONDS = 6, 1
+SECONDS, QUICK_SECONDS = 4, 1
 RUNS, QUICK_RUNS = 3, 1
 _RESULTS = Path(__file__).with_name("results")
 _DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"

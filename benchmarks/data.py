@@ -91,7 +91,7 @@ async def _create(database_url: str, folder: Path, *details: ImageDetail) -> Non
     for detail, size in zip(details, (LARGE_BYTES, SMALL_BYTES), strict=True):
         await store.write(detail.guid, detail.content_type, noise_png(size))
         async with database.open_context() as context:
-            await ImageRepository().create_image(context, detail)
+            await ImageRepository(database.open_context).create_image(context, detail)
     await database.aclose()
 
 

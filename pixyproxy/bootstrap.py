@@ -37,7 +37,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(database.aclose)
         await database.migrate()
-        repository = ImageRepository()
+        repository = ImageRepository(database.open_context)
         key = settings.openai_api_key
         api_key = key.get_secret_value() if key else None
         generator = ImageGenerator(
@@ -46,7 +46,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             api_key,
             provider=SketchProvider() if settings.generator_name == "sketch" else None,
             default_model=settings.model,
-            open_context=database.open_context,
             store=store,
             fetcher=ImageFetcher(
                 base_url=settings.openai_base_url, api_key=api_key, allow=settings.fetch_allow
@@ -56,9 +55,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             keep_patience_s=settings.keep_patience_s,
         )
         stack.push_async_callback(generator.aclose)
-        images = ImageService(
-            repository, open_context=database.open_context, store=store, generator=generator
-        )
+        images = ImageService(repository, store=store, generator=generator)
         stack.push_async_callback(images.aclose)
         health = Health({"database": database.check, "images": store.check_writable})
         yield Services(images=images, generator=generator, health=health)

@@ -12,6 +12,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from pixyproxy.core.models import ImageDetailCreate
+from pixyproxy.data.image_repository import ImageRepository
+from pixyproxy.data.init import Database
+from pixyproxy.service.image_generator import ImageGenerator
 from tests import model_server as ms
 from tests.conftest import MakeSettings, open_client
 from tests.model_server import Behaviour, ModelServer
@@ -430,3 +434,22 @@ async def test_a_drawn_image_is_fetched_though_the_service_stops(
     await closing
     assert (await asking).status_code == 201
     assert len(files_in(settings.images)) == 1
+
+
+async def test_the_generator_needs_a_repository_a_base_url_and_a_key_and_no_more(
+    database: Database,
+    model_server: ModelServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    repository = ImageRepository(database.open_context)
+    generator = ImageGenerator(repository, model_server.base_url, KEY)
+    asked = ImageDetailCreate(prompt="a fox", size="512x512")
+    detail = await generator.generate_image(asked, "dall-e-3", "natural", "standard", "1024x1792")
+    await generator.aclose()
+    assert detail.parameters == {"style": "natural", "quality": "standard", "size": "1024x1792"}
+    async with database.open_context() as context:
+        assert await repository.get_images(context, [detail.guid]) == [detail]
+    assert [path.stem for path in files_in(tmp_path / "images")] == [detail.guid]

@@ -1,6 +1,6 @@
 """Rows of images: the models become dictionaries here, and come back from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,6 +32,9 @@ class ImageSearch:
 class ImageRepositoryInterface(Protocol):
     """Where rows of images are kept. Each method runs in the context that it is given."""
 
+    def open_context(self) -> DatabaseContext:
+        """Return a new context, for a short use."""
+
     async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
         """Add a row, or return False where one has this GUID already."""
 
@@ -51,6 +54,13 @@ class ImageRepositoryInterface(Protocol):
 
 class ImageRepository:
     """The repository for MySQL, MariaDB and SQLite."""
+
+    def __init__(self, open_context: Callable[[], DatabaseContext]) -> None:
+        self._open_context = open_context
+
+    def open_context(self) -> DatabaseContext:
+        """Return a new context, for a short use."""
+        return self._open_context()
 
     async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
         """Add a row, or return False where one has this GUID already."""

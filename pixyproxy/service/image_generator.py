@@ -5,6 +5,7 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import (
@@ -16,7 +17,6 @@ from pixyproxy.core.exceptions import (
 )
 from pixyproxy.core.models import ImageDetail, ImageDetailCreate
 from pixyproxy.core.text import make_filename
-from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.image_repository import ImageRepositoryInterface
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.service.image_check import ImageFacts, check_image
@@ -53,8 +53,7 @@ class ImageGenerator:
         api_key: str | None = None,
         *,
         provider: ImageProvider | None = None,
-        open_context: Callable[[], DatabaseContext],
-        store: ImageStore,
+        store: ImageStore | None = None,
         fetcher: ImageFetcher | None = None,
         default_model: str = "gpt-image-2",
         timeout_s: float = 300,
@@ -71,8 +70,7 @@ class ImageGenerator:
             )
         self._provider = provider
         self._fetcher = fetcher or ImageFetcher(base_url=base_url, api_key=api_key)
-        self._open_context = open_context
-        self._store = store
+        self._store = store or ImageStore(Path("images"), min_free_mb=256)
         self._timeout_s = timeout_s
         self._keep_patience_s = keep_patience_s
         self._running = asyncio.Semaphore(max_concurrent)
@@ -147,7 +145,7 @@ class ImageGenerator:
     async def _check_storage(self) -> None:
         """Raise a StorageException now, while nothing is paid for."""
         await self._store.check_writable()
-        async with self._open_context() as context:
+        async with self._repository.open_context() as context:
             await context.check()
 
     async def _draw(
@@ -206,7 +204,7 @@ class ImageGenerator:
         return image
 
     async def _write_row(self, image: ImageDetail) -> None:
-        async with self._open_context() as context:
+        async with self._repository.open_context() as context:
             await context.begin_transaction()
             # A row that is there already was committed by an attempt that failed after.
             await self._repository.create_image(context, image)

@@ -1,6 +1,6 @@
 """The images: made, found and read. Both faces show this one service."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,7 +14,6 @@ from pixyproxy.core.exceptions import (
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ImageDetail, ImageDetailCreate, Text
 from pixyproxy.core.text import words
-from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.image_repository import ImageRepositoryInterface, ImageSearch
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.service.image_generator import ImageGenerator
@@ -61,12 +60,10 @@ class ImageService:
         self,
         repository: ImageRepositoryInterface,
         *,
-        open_context: Callable[[], DatabaseContext],
         store: ImageStore,
         generator: ImageGenerator,
     ) -> None:
         self._repository = repository
-        self._open_context = open_context
         self._store = store
         self._generator = generator
         self._loader = ImageLoader(self._load_images)
@@ -95,7 +92,7 @@ class ImageService:
     async def list_images(self, *, page: int, size: int) -> list[ImageDetail]:
         """Return a page of all images, newest first; beyond the end it is empty."""
         paging = validate(Paging, {"page": page, "size": size})
-        async with self._open_context() as context:
+        async with self._repository.open_context() as context:
             return await self._repository.list_images(context, page=paging.page, size=paging.size)
 
     async def search_images(
@@ -123,7 +120,7 @@ class ImageService:
         if faults:
             raise ConstraintViolationError(faults)
         search = ImageSearch(**criteria)
-        async with self._open_context() as context:
+        async with self._repository.open_context() as context:
             return await self._repository.search_images(
                 context, search, page=paging.page, size=paging.size
             )
@@ -140,7 +137,7 @@ class ImageService:
         await self._loader.aclose()
 
     async def _load_images(self, guids: Sequence[str]) -> dict[str, ImageDetail]:
-        async with self._open_context() as context:
+        async with self._repository.open_context() as context:
             images = await self._repository.get_images(context, guids)
         for image in images:
             self._remember(image)

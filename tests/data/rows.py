@@ -10,10 +10,16 @@ import pymysql
 from sqlalchemy.engine import make_url
 
 from pixyproxy.core.models import ContentType, ImageDetail
+from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.image_repository import ImageRepository
 from pixyproxy.data.init import Database
 
-repository = ImageRepository()
+
+def _no_context() -> DatabaseContext:
+    raise AssertionError("these tests hand contexts in")
+
+
+repository = ImageRepository(_no_context)
 
 
 def make_image(prompt: str = "a cat", **fields: Any) -> ImageDetail:
