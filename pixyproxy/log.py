@@ -98,5 +98,5 @@ def configure_logging(level: str) -> None:
     root.setLevel(level)
     # At DEBUG it logs the headers of WebSocket handshakes, keys and all.
     logging.getLogger("uvicorn.error").setLevel(max(logging.INFO, root.level))
-    for chatty in ("httpx2", "httpcore2", "openai", "alembic", "aiosqlite", "PIL"):
+    for chatty in ("httpx2", "httpcore2", "openai", "alembic", "aiosqlite", "asyncio", "PIL"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -32,13 +32,19 @@ class BrokenRepository(ImageRepository):
 class PatientRepository(ImageRepository):
     """Answers nobody before two ask at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_context: Callable[[], DatabaseContext]) -> None:
+        super().__init__(open_context)
         self._together = asyncio.Barrier(2)
 
     async def get_images(self, context: DatabaseContext, guids: Sequence[str]):
         async with asyncio.timeout(30):
             await self._together.wait()
         return await super().get_images(context, guids)
+
+
+def put_in(services: Services, kind: type[ImageRepository]) -> None:
+    """Put another repository in the place of the service's own."""
+    services.images._repository = kind(services.images._repository.open_context)
 
 
 @asynccontextmanager
@@ -63,7 +69,7 @@ async def test_what_nobody_foresaw_is_masked_and_logged(
     make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_with_services(make_settings()) as (client, services):
-        services.images._repository = BrokenRepository()
+        put_in(services, BrokenRepository)
         response = await post(client, "{ images { guid } __typename }")
     assert response.status_code == 200
     error = error_of(response, "internal-error")
@@ -80,7 +86,7 @@ async def test_sibling_fields_run_at_once(make_settings: MakeSettings) -> None:
     async with open_with_services(make_settings()) as (client, services):
         a, b = [(await generate(client))["guid"] for _ in range(2)]
         services.images._cache._entries.clear()
-        services.images._repository = PatientRepository()
+        put_in(services, PatientRepository)
         query = (
             "query($a: ID!, $b: ID!) { a: image(guid: $a) { guid } b: image(guid: $b) { guid } }"
         )

@@ -193,8 +193,9 @@ async def test_the_id_is_on_every_line_of_its_request(
         ]
         assert "REQUEST START" in own[0]
         assert "generation sent" in own[1]
-        assert "image kept" in own[2]
-        assert "REQUEST END" in own[3]
+        assert "generation answered" in own[2]
+        assert "image kept" in own[3]
+        assert "REQUEST END" in own[4]
 
 
 @pytest.mark.parametrize(
