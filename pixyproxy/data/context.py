@@ -38,10 +38,13 @@ class DatabaseContext:
         *,
         deadline_s: float,
         check_disk: Callable[[], None] | None = None,
+        write_turn: asyncio.Lock | None = None,
     ) -> None:
         self._engine = engine
         self._deadline_s = deadline_s
         self._check_disk = check_disk
+        self._write_turn = write_turn
+        self._has_turn = False
         self._connection: AsyncConnection | None = None
         self._in_transaction = False
         self._lost_transaction = False
@@ -51,15 +54,19 @@ class DatabaseContext:
         return self
 
     async def __aexit__(self, exc_type: object, exc: object, traceback: object) -> None:
-        if self._in_transaction:
-            await self.rollback()
-        await self._release()
+        try:
+            if self._in_transaction:
+                await self.rollback()
+            await self._release()
+        finally:
+            self._end_turn()
 
     async def begin_transaction(self) -> None:
         """Begin a transaction; on SQLite it takes the write lock at once, since it is to write."""
         if self._in_transaction:
             raise RuntimeError("a transaction is open already; MySQL would commit it unasked")
         begin = "BEGIN IMMEDIATE" if self._engine.dialect.name == "sqlite" else "BEGIN"
+        await self._take_turn()
         await self._run(lambda connection: connection.exec_driver_sql(begin))
         self._in_transaction = True
 
@@ -67,6 +74,7 @@ class DatabaseContext:
         """Commit. When this fails, whether the transaction was committed is unknown."""
         await self._run(lambda connection: connection.exec_driver_sql("COMMIT"), may_repeat=False)
         self._in_transaction = False
+        self._end_turn()
 
     async def rollback(self) -> None:
         """Undo what the transaction has done. Does not fail: a lost connection rolls back too."""
@@ -76,6 +84,7 @@ class DatabaseContext:
                     lambda connection: connection.exec_driver_sql("ROLLBACK"), may_repeat=False
                 )
         self._in_transaction = self._lost_transaction = False
+        self._end_turn()
 
     async def execute(
         self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
@@ -120,6 +129,22 @@ class DatabaseContext:
             if isinstance(error, (DBAPIError, PoolTimeoutError, OSError, TimeoutError)):
                 raise _translate(error) from error
             raise
+
+    async def _take_turn(self) -> None:
+        """Wait for this process's other writers; SQLite itself would sleep and try again."""
+        if self._write_turn is None or self._has_turn:
+            return
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                await self._write_turn.acquire()
+        except TimeoutError as error:
+            raise DatabaseUnavailableError from error
+        self._has_turn = True
+
+    def _end_turn(self) -> None:
+        if self._has_turn and self._write_turn is not None:
+            self._has_turn = False
+            self._write_turn.release()
 
     async def _acquire(self) -> AsyncConnection:
         if self._lost_transaction:

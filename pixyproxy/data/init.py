@@ -45,12 +45,16 @@ class Database:
         self._engine = engine
         self._check_disk = check_disk
         self._closing = closing
+        self._write_turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
         self._deadline_s = deadline_s
 
     def open_context(self) -> DatabaseContext:
         """Return a new context; it takes its connection when it is first used."""
         return DatabaseContext(
-            self._engine, deadline_s=self._deadline_s, check_disk=self._check_disk
+            self._engine,
+            deadline_s=self._deadline_s,
+            check_disk=self._check_disk,
+            write_turn=self._write_turn,
         )
 
     async def migrate(self) -> None:

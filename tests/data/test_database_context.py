@@ -313,3 +313,30 @@ async def test_a_connection_whose_opening_is_cancelled_is_closed() -> None:
 async def count(database: Database) -> None:
     async with database.open_context() as context:
         await context.execute(sa.text("SELECT COUNT(*) FROM images"))
+
+
+async def test_writers_of_one_process_take_turns_on_sqlite(sqlite_url: str) -> None:
+    """SQLite lets who comes too early sleep and try again, and the unlucky fail."""
+    database = open_database(sqlite_url, pool_size=20)
+    await database.migrate()
+    writing = 0
+
+    async def write() -> None:
+        nonlocal writing
+        async with database.open_context() as context:
+            await context.begin_transaction()
+            writing += 1
+            assert writing == 1
+            assert await repository.create_image(context, make_image())
+            writing -= 1
+            await context.commit_transaction()
+
+    await asyncio.gather(*(write() for _ in range(15)))
+    async with database.open_context() as held:
+        await held.begin_transaction()
+        waiting = asyncio.create_task(write())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    await asyncio.wait_for(write(), 10)
+    await database.aclose()
