@@ -19,8 +19,9 @@ from pixyproxy.log import configure_logging
 from pixyproxy.schema.errors import graphql_body
 from pixyproxy.schema.limits import Limits
 from pixyproxy.schema.router import GRAPHQL_PATH, make_graphql_router
+from pixyproxy.schema.sockets import Sockets
 from pixyproxy.settings import Settings
-from pixyproxy.web import health_routes, image_routes
+from pixyproxy.web import generation_routes, health_routes, image_routes
 from pixyproxy.web.access import Access
 from pixyproxy.web.dependencies import authenticate, make_image_url, public
 from pixyproxy.web.errors import AnswerErrors, ExceptionHandler
@@ -43,16 +44,24 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
 
     `when_started` is called once all is open, before the first request.
     """
+    sockets = Sockets()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         async with open_services(settings) as services:
+
+            def drain() -> None:
+                sockets.drain()
+                services.generator.drain()
+
             with drain_on_sigterm(
                 services.health,
                 drain_s=settings.drain_s,
                 grace_s=settings.shutdown_grace_s,
+                drain=drain,
                 give_up=services.generator.give_up_drawing,
             ):
+                services.generator.start()
                 when_started()
                 yield State(services=services, request_pace=RequestPace(settings.request_timeout_s))
 
@@ -71,11 +80,13 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
     )
     app.state.content_requires_key = settings.content_requires_key
     app.state.public_base_url = settings.public_base_url
+    app.state.sync_wait_s = settings.sync_wait_s
 
     add_routes(
         app,
         image_routes.router,
         image_routes.bare_router,
+        generation_routes.router,
         health_routes.router,
         make_graphql_router(
             authenticate=authenticate,
@@ -83,6 +94,10 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
             make_image_url=make_image_url,
             limits=graphql_limits(settings),
             graphiql=settings.graphql_graphiql,
+            sync_wait_s=settings.sync_wait_s,
+            sockets=sockets,
+            allowed_origins=settings.cors_origins,
+            max_message_bytes=settings.graphql_max_body_kib * 1024,
         ),
     )
     complete_document(app)
@@ -102,9 +117,22 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
-            expose_headers=["Link", "Location", "X-Request-ID"],
+            allow_methods=["DELETE", "GET", "POST"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "Prefer",
+                "X-API-Key",
+            ],
+            expose_headers=[
+                "Idempotency-Replayed",
+                "Link",
+                "Location",
+                "Preference-Applied",
+                "Retry-After",
+                "X-Request-ID",
+            ],
         )
     app.add_middleware(RequestLog)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))

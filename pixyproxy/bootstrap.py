@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from pixyproxy.data.generation_repository import GenerationRepository
 from pixyproxy.data.image_repository import ImageRepository
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.data.init import open_database
+from pixyproxy.service.fsck import Fsck
+from pixyproxy.service.generation_service import GenerationService
 from pixyproxy.service.health import Health
 from pixyproxy.service.image_fetcher import ImageFetcher
 from pixyproxy.service.image_generator import ImageGenerator
@@ -20,8 +23,10 @@ class Services:
     """What the faces and the command line work with."""
 
     images: ImageService
+    generations: GenerationService
     generator: ImageGenerator
     health: Health
+    fsck: Fsck
 
 
 @asynccontextmanager
@@ -30,6 +35,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     async with AsyncExitStack() as stack:
         store = ImageStore(settings.images, min_free_mb=settings.min_free_mb)
         store.open()
+        stack.callback(store.close)
         database = open_database(
             settings.database_url,
             pool_size=settings.database_pool_size,
@@ -40,10 +46,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         repository = ImageRepository(database.open_context)
         key = settings.openai_api_key
         api_key = key.get_secret_value() if key else None
+        generations = GenerationRepository(database.open_context)
         generator = ImageGenerator(
             repository,
             settings.openai_base_url,
             api_key,
+            generations=generations,
             provider=SketchProvider() if settings.generator_name == "sketch" else None,
             default_model=settings.model,
             store=store,
@@ -52,10 +60,19 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             ),
             timeout_s=settings.generation_timeout_s,
             max_concurrent=settings.max_concurrent_generations,
-            keep_patience_s=settings.keep_patience_s,
+            max_queued=settings.max_queued_generations,
+            lease_s=settings.lease_s,
         )
         stack.push_async_callback(generator.aclose)
         images = ImageService(repository, store=store, generator=generator)
         stack.push_async_callback(images.aclose)
-        health = Health({"database": database.check, "images": store.check_writable})
-        yield Services(images=images, generator=generator, health=health)
+        yield Services(
+            images=images,
+            generations=GenerationService(repository, generations, generator=generator),
+            generator=generator,
+            health=Health(
+                {"database": database.check, "images": store.check_writable},
+                {"generator": generator.circuit.check},
+            ),
+            fsck=Fsck(repository, generations, store=store, generator=generator),
+        )

@@ -118,23 +118,40 @@ class Settings(BaseSettings):
         "count; `*` alone: anybody's.",
     )
     generation_timeout_s: float = Field(
-        300, gt=0, le=3600, description="The whole deadline of one generation, in seconds."
+        300,
+        gt=0,
+        le=3600,
+        description="So many seconds a generation's call to the model may take, with its download "
+        "and with what is tried again.",
+    )
+    sync_wait_s: float = Field(
+        50,
+        gt=0,
+        le=3600,
+        description="A caller who waits for an image is answered 202 after so many seconds; the "
+        "generation goes on.",
     )
     max_concurrent_generations: int = Field(
-        8, ge=1, le=1000, description="Generations in flight per process; twice as many wait."
+        8,
+        ge=1,
+        le=1000,
+        description="Calls to the model in flight per process; twice as many callers wait.",
+    )
+    max_queued_generations: int = Field(
+        10_000, ge=0, description="Generations that are queued without a caller who waits."
+    )
+    lease_s: float = Field(
+        30,
+        ge=1,
+        le=60,
+        description="A process that has not said for so many seconds that it lives counts as dead, "
+        "and others settle what it left.",
     )
     min_free_mb: int = Field(
         256,
         ge=0,
         description="With less free space (in MB, on the disk of the images or of SQLite), 507 "
         "before anything is paid.",
-    )
-    keep_patience_s: float = Field(
-        30,
-        ge=0,
-        le=3600,
-        description="So many seconds a paid image is tried again to be kept while disk or "
-        "database fails.",
     )
     fetch_allow: Names = Field(
         (),

@@ -4,6 +4,10 @@
         server.answer_with(error(500), image())     # the last one repeats
         ...  # POST to server.base_url + "/images/generations"
         assert server.posts == 2
+        assert [entry.n for entry in server.ledger] == [1]
+
+The ledger has an entry for each call that the server accepted: one that arrived whole, with nothing
+wrong in it, and that was not turned away, whatever became of the answer.
 
 By hand: `python -m tests.model_server --port 9000`.
 """
@@ -20,10 +24,12 @@ import random
 import re
 import socket
 import threading
+import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self, TextIO
 
 from PIL import Image
 
@@ -50,6 +56,20 @@ class Received:
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+    @property
+    def is_generation(self) -> bool:
+        return self.method == "POST" and self.path.endswith("/images/generations")
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One call that the server accepted; `call` is the X-Client-Request-Id that came with it."""
+
+    call: str | None
+    prompt: str
+    n: int
+    charged: bool
 
 
 @dataclass
@@ -86,6 +106,26 @@ class Exchange:
 Behaviour = Callable[[Exchange], Awaitable[None]]
 
 
+@dataclass(frozen=True)
+class Accepting:
+    """A behaviour that accepts the call first, and puts it into the ledger; then it goes on so.
+
+    A call with something wrong in it is refused instead. What is no generation, such as the
+    request of a file, has no place in the ledger.
+    """
+
+    then: Behaviour
+    charged: bool = True
+
+    async def __call__(self, exchange: Exchange) -> None:
+        refusal = None
+        if exchange.request.is_generation:
+            refusal = _fault_in(exchange.request.json)
+            if refusal is None:
+                exchange.server.accept(exchange.request, charged=self.charged)
+        await (refusal or self.then)(exchange)
+
+
 def head(
     status: int,
     length: int | None,
@@ -101,16 +141,22 @@ def head(
 
 
 class ModelServer:
-    """The server, in a thread of its own. `requests` holds whatever it received, in order."""
+    """The server, in a thread of its own. `requests` holds whatever it received, in order.
 
-    def __init__(self, port: int = 0) -> None:
+    `ledger` holds the calls that it accepted; `ledger_file` has them too, each as a line of JSON.
+    """
+
+    def __init__(self, port: int = 0, *, ledger_file: Path | None = None) -> None:
         self._port = port
+        self._ledger_path = ledger_file
+        self._ledger_file: TextIO | None = None
         self._behaviours: deque[Behaviour] = deque([image()])
         self._files: dict[str, Behaviour] = {}
         self._connections: set[asyncio.Task[None]] = set()
         self._started = threading.Event()
         self._arrived = threading.Condition()
         self.requests: list[Received] = []
+        self.ledger: list[LedgerEntry] = []
 
     @property
     def origin(self) -> str:
@@ -137,17 +183,41 @@ class ModelServer:
         """Let go whatever `hang` and `after_release` hold, now and later."""
         self._loop.call_soon_threadsafe(self.released.set)
 
+    def accept(self, request: Received, *, charged: bool) -> None:
+        """Put a call into the ledger."""
+        asked = request.json
+        call = request.headers.get("x-client-request-id")
+        entry = LedgerEntry(call, asked["prompt"], asked.get("n") or 1, charged)
+        if self._ledger_file is not None:
+            print(json.dumps(asdict(entry)), file=self._ledger_file, flush=True)
+        with self._arrived:
+            self.ledger.append(entry)
+            self._arrived.notify_all()
+
     def wait_for_requests(self, count: int, timeout_s: float = 30) -> None:
         """Block until so many requests have arrived whole."""
-        with self._arrived:
-            if not self._arrived.wait_for(lambda: len(self.requests) >= count, timeout_s):
-                raise TimeoutError(f"{len(self.requests)} of {count} requests arrived")
+        self._wait_for(self.requests, count, timeout_s)
 
     async def requests_arrived(self, count: int) -> None:
         """Wait until so many requests have arrived whole."""
         await asyncio.to_thread(self.wait_for_requests, count)
 
+    def wait_for_calls(self, count: int, timeout_s: float = 30) -> None:
+        """Block until so many calls have been accepted."""
+        self._wait_for(self.ledger, count, timeout_s)
+
+    async def calls_accepted(self, count: int) -> None:
+        """Wait until so many calls have been accepted."""
+        await asyncio.to_thread(self.wait_for_calls, count)
+
+    def _wait_for(self, things: list[Any], count: int, timeout_s: float) -> None:
+        with self._arrived:
+            if not self._arrived.wait_for(lambda: len(things) >= count, timeout_s):
+                raise TimeoutError(f"{len(things)} of {count} arrived")
+
     def __enter__(self) -> Self:
+        if self._ledger_path is not None:
+            self._ledger_file = self._ledger_path.open("a", encoding="utf-8")
         self._listener = socket.create_server(("127.0.0.1", self._port), backlog=1024)
         self._port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
@@ -158,6 +228,8 @@ class ModelServer:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join()
+        if self._ledger_file is not None:
+            self._ledger_file.close()
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -206,7 +278,7 @@ class ModelServer:
         await self._behaviour_for(request)(Exchange(self, request, writer))
 
     def _behaviour_for(self, request: Received) -> Behaviour:
-        if request.method == "POST" and request.path.endswith("/images/generations"):
+        if request.is_generation:
             return self._behaviours.popleft() if len(self._behaviours) > 1 else self._behaviours[0]
         return self._files.get(request.path, error(404, type="invalid_request_error"))
 
@@ -215,10 +287,12 @@ class ModelServer:
 
 
 @functools.lru_cache(maxsize=64)
-def picture(width: int, height: int, seed: int = 0, image_format: str = "PNG") -> bytes:
-    """A real image of a gradient, always the same for the same arguments."""
+def picture(
+    width: int, height: int, seed: int = 0, image_format: str = "PNG", index: int = 0
+) -> bytes:
+    """A real image of a gradient, always the same for the same arguments, another per index."""
     gradient = Image.linear_gradient("L").resize((width, height))
-    light = random.Random(seed).randrange(256)
+    light = (random.Random(seed).randrange(256) + 25 * index) % 256
     flat = Image.new("L", (width, height), light)
     file = io.BytesIO()
     Image.merge("RGB", (gradient, flat, gradient)).save(file, image_format)
@@ -267,32 +341,74 @@ def image(
 
     async def behave(exchange: Exchange) -> None:
         asked = exchange.request.json
-        fault = _fault_in(asked)
-        if fault is not None:
-            await fault(exchange)
-            return
         is_dall_e = asked.get("model", "").startswith("dall-e")
-        bytes_ = _drawn(asked) if data is None else data
-        item: dict[str, Any] = {}
-        if as_url or (is_dall_e and asked.get("response_format") != "b64_json"):
-            name = f"{len(exchange.server.requests)}.png"
-            item["url"] = exchange.server.serve_file(name, file(bytes_))
-        else:
-            item["b64_json"] = _base64(bytes_)
-        if revised_prompt or asked.get("model") == "dall-e-3":
-            item["revised_prompt"] = revised_prompt or f"{asked['prompt']}, in great detail"
-        usage = {"total_tokens": 100, "input_tokens": 10, "output_tokens": 90}
-        body = {"created": 1_790_000_000, "data": [item], "usage": usage}
+        items = []
+        for index in range(asked.get("n") or 1):
+            bytes_ = _drawn(asked, index) if data is None else data
+            item: dict[str, Any] = {}
+            if as_url or (is_dall_e and asked.get("response_format") != "b64_json"):
+                item["url"] = exchange.server.serve_file(f"{uuid.uuid4()}.png", file(bytes_))
+            else:
+                item["b64_json"] = _base64(bytes_)
+            if revised_prompt or asked.get("model") == "dall-e-3":
+                item["revised_prompt"] = revised_prompt or f"{asked['prompt']}, in great detail"
+            items.append(item)
+        body = {"created": 1_790_000_000, "data": items, "usage": usage(len(items))}
         await exchange.send(body=json.dumps(body).encode())
 
-    return behave
+    return Accepting(behave)
+
+
+def usage(n: int) -> dict[str, Any]:
+    """What an answer with so many images says of the tokens that it took."""
+    return {
+        "total_tokens": 10 + 90 * n,
+        "input_tokens": 10,
+        "output_tokens": 90 * n,
+        "input_tokens_details": {"text_tokens": 10, "image_tokens": 0},
+    }
 
 
 def after_release(behaviour: Behaviour) -> Behaviour:
-    """Behave so, but only once `release()` has been called."""
+    """Behave so, but only once `release()` has been called; a call is accepted at once."""
+
+    async def released(exchange: Exchange) -> None:
+        await exchange.server.released.wait()
+
+    return _preceded_by(released, behaviour)
+
+
+def delayed(behaviour: Behaviour, shortest_s: float, longest_s: float) -> Behaviour:
+    """Behave so after a random time; a call is accepted at once."""
+
+    async def pause(_: Exchange) -> None:
+        await asyncio.sleep(random.uniform(shortest_s, longest_s))
+
+    return _preceded_by(pause, behaviour)
+
+
+def _preceded_by(first: Behaviour, behaviour: Behaviour) -> Behaviour:
+    then = behaviour.then if isinstance(behaviour, Accepting) else behaviour
 
     async def behave(exchange: Exchange) -> None:
-        await exchange.server.released.wait()
+        await first(exchange)
+        await then(exchange)
+
+    return replace(behaviour, then=behave) if isinstance(behaviour, Accepting) else behave
+
+
+def charge_then(behaviour: Behaviour) -> Behaviour:
+    """Accept the call and charge for it, then behave so: `charge_then(error(500))`."""
+    return Accepting(behaviour.then if isinstance(behaviour, Accepting) else behaviour)
+
+
+def randomly(seed: int, *weighted: tuple[float, Behaviour]) -> Behaviour:
+    """Behave in one of these ways each time, by weight, in an order that the seed decides."""
+    choose = random.Random(seed).choices
+    weights, behaviours = zip(*weighted, strict=True)
+
+    async def behave(exchange: Exchange) -> None:
+        (behaviour,) = choose(behaviours, weights)
         await behaviour(exchange)
 
     return behave
@@ -308,13 +424,13 @@ def answer(
     content_type: str = "application/json",
     headers: Mapping[str, str] | None = None,
 ) -> Behaviour:
-    """Send just this; a body that is no bytes goes as JSON."""
+    """Send just this; a body that is no bytes goes as JSON. What answers 2xx has accepted."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
 
     async def behave(exchange: Exchange) -> None:
         await exchange.send(status, data, content_type, headers)
 
-    return behave
+    return _accepting_if_ok(status, behave)
 
 
 def item(**fields: Any) -> Behaviour:
@@ -340,7 +456,9 @@ def error(
 
 
 def moderation_blocked() -> Behaviour:
-    return error(400, "moderation_blocked", "image_generation_user_error")
+    """Accepted, looked into and refused, free of charge."""
+    refusal = error(400, "moderation_blocked", "image_generation_user_error")
+    return Accepting(refusal, charged=False)
 
 
 def rate_limited(retry_after: str = "7") -> Behaviour:
@@ -369,7 +487,7 @@ def redirect(location: str, status: int = 307) -> Behaviour:
     return answer(status, headers={"Location": location})
 
 
-# Broken answers
+# Broken answers, but for those of another status all from a server that has accepted and charged
 
 
 def html(status: int = 200) -> Behaviour:
@@ -386,17 +504,17 @@ def close() -> Behaviour:
     async def behave(exchange: Exchange) -> None:
         await exchange.close()
 
-    return behave
+    return Accepting(behave)
 
 
-def raw(data: bytes) -> Behaviour:
+def raw(data: bytes, status: int = 200) -> Behaviour:
     """Send these bytes, head and all, and close."""
 
     async def behave(exchange: Exchange) -> None:
         await exchange.raw(data)
         await exchange.close()
 
-    return behave
+    return _accepting_if_ok(status, behave)
 
 
 def cut_in_head() -> Behaviour:
@@ -405,7 +523,7 @@ def cut_in_head() -> Behaviour:
 
 def cut_in_body(status: int = 200) -> Behaviour:
     """Also a body that is shorter than its Content-Length."""
-    return raw(head(status, 1000) + b'{"data": [{"b64_json": "AAAA')
+    return raw(head(status, 1000) + b'{"data": [{"b64_json": "AAAA', status)
 
 
 def cut_in_chunk() -> Behaviour:
@@ -427,7 +545,7 @@ def drip(data: bytes, *, interval_s: float = 1) -> Behaviour:
             await asyncio.sleep(interval_s)
             await exchange.raw(bytes([byte]))
 
-    return behave
+    return Accepting(behave)
 
 
 def endless(status: int = 200, content_type: str = "application/json") -> Behaviour:
@@ -439,7 +557,7 @@ def endless(status: int = 200, content_type: str = "application/json") -> Behavi
         while True:
             await exchange.raw(chunk)
 
-    return behave
+    return _accepting_if_ok(status, behave)
 
 
 def gzip_bomb(
@@ -461,6 +579,10 @@ def unused_base_url() -> str:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
 
 
+def _accepting_if_ok(status: int, behaviour: Behaviour) -> Behaviour:
+    return Accepting(behaviour) if 200 <= status < 300 else behaviour
+
+
 @functools.lru_cache(maxsize=8)
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
@@ -477,10 +599,11 @@ def _gzipped_letters(megabytes: int) -> bytes:
     return file.getvalue()
 
 
-def _drawn(asked: Mapping[str, Any]) -> bytes:
+def _drawn(asked: Mapping[str, Any], index: int) -> bytes:
     size = asked.get("size", "auto")
     width, height = map(int, size.split("x")) if size != "auto" else (1024, 1024)
-    return picture(width, height, len(asked["prompt"]), asked.get("output_format", "png").upper())
+    image_format = asked.get("output_format", "png").upper()
+    return picture(width, height, len(asked["prompt"]), image_format, index)
 
 
 def _fault_in(asked: Any) -> Behaviour | None:
@@ -500,15 +623,34 @@ def _fault_in(asked: Any) -> Behaviour | None:
         return invalid("unknown_parameter", param=min(unknown))
     if not isinstance(asked.get("prompt"), str) or not asked["prompt"]:
         return invalid("missing_required_parameter", param="prompt")
-    if not re.fullmatch(r"auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3}", str(asked.get("size", "auto"))):
-        return invalid("invalid_value", param="size")
-    return None
+    size, n = str(asked.get("size", "auto")), asked.get("n")
+    most = 1 if model == "dall-e-3" else 10
+    fits = {
+        "size": re.fullmatch(r"auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3}", size) is not None,
+        "n": n is None or (type(n) is int and 1 <= n <= most),
+    }
+    bad = [param for param in fits if not fits[param]]
+    return invalid("invalid_value", param=bad[0]) if bad else None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A stand-in for OpenAI's images API.")
     parser.add_argument("--port", type=int, default=9000)
-    with ModelServer(parser.parse_args().port) as server, contextlib.suppress(KeyboardInterrupt):
+    parser.add_argument("--ledger", type=Path, help="append accepted calls to this file, as JSON")
+    parser.add_argument(
+        "--delay",
+        type=float,
+        nargs=2,
+        default=(0, 0),
+        metavar=("A", "B"),
+        help="answer after a random time between A and B seconds",
+    )
+    given = parser.parse_args()
+    with (
+        ModelServer(given.port, ledger_file=given.ledger) as server,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
+        server.answer_with(delayed(image(), *given.delay))
         print(f"Serving {server.base_url}; Ctrl-C stops.")  # noqa: T201  it is for people
         threading.Event().wait()
 

@@ -218,7 +218,7 @@ async def test_each_failure_is_its_error_after_one_post_with_nothing_kept_and_no
 ) -> None:
     behaviour, expected = FAILURES[name]
     model_server.answer_with(behaviour)
-    settings = model_settings()
+    settings = model_settings(generation_timeout_s=5)
     caplog.set_level(logging.INFO)
     async with open_client(settings) as client:
         response = await create(client)
@@ -295,7 +295,8 @@ async def test_the_deadline_ends_what_does_not_end(
 
 
 async def test_an_unreachable_model_is_unavailable(make_settings: MakeSettings) -> None:
-    async with open_client(make_settings(openai_base_url=ms.unused_base_url())) as client:
+    settings = make_settings(openai_base_url=ms.unused_base_url(), generation_timeout_s=0.8)
+    async with open_client(settings) as client:
         response = await create(client)
     assert (response.status_code, response.json()["code"]) == (503, "generator-unavailable")
 
@@ -334,15 +335,22 @@ async def test_more_than_run_and_wait_are_refused_at_once(
     assert model_server.posts == 6
 
 
-async def test_who_waits_for_too_long_has_paid_nothing(
+async def test_who_waits_for_a_turn_is_told_so_in_time_and_the_generation_goes_on(
     model_settings: MakeSettings, model_server: ModelServer
 ) -> None:
-    model_server.answer_with(ms.hang())
-    settings = model_settings(max_concurrent_generations=1, generation_timeout_s=1)
+    model_server.answer_with(ms.after_release(ms.image()))
+    settings = model_settings(max_concurrent_generations=1, sync_wait_s=0.3)
     async with open_client(settings) as client:
-        codes = [r.json()["code"] for r in await asyncio.gather(create(client), create(client))]
-    assert codes == ["generator-timeout", "overloaded"]
-    assert model_server.posts == 1
+        answers = await asyncio.gather(create(client), create(client))
+        assert [answer.status_code for answer in answers] == [202, 202]
+        assert model_server.posts == 1
+        model_server.release()
+
+        async def are_kept() -> bool:
+            return len((await client.get("/image")).json()) == 2
+
+        await eventually(are_kept)
+    assert model_server.posts == 2
 
 
 async def test_too_little_space_is_said_before_anything_is_paid(
@@ -391,21 +399,40 @@ async def test_an_image_that_was_kept_is_named_though_its_sibling_failed(
     assert answer["errors"][0]["path"] == ["b"]
 
 
-async def test_a_paid_image_that_cannot_be_kept_is_named_in_the_log_and_called_paid(
+async def test_a_paid_image_is_held_until_it_can_be_kept(
     model_settings: MakeSettings, model_server: ModelServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = model_settings(keep_patience_s=0)
+    settings = model_settings()
     model_server.answer_with(ms.after_release(ms.image()))
     async with open_client(settings) as client:
         asking = asyncio.create_task(create(client))
         await model_server.requests_arrived(1)
         away = settings.images.rename(settings.images.with_name("away"))
         model_server.release()
-        response = await asking
+
+        async def is_held() -> bool:
+            return "cannot be kept yet" in caplog.text
+
+        await eventually(is_held)
         away.rename(settings.images)
-    assert response.json()["code"] == "image-store-unavailable"
-    assert "charged for again" in response.json()["detail"]
-    assert re.search(r"paid image [0-9a-f-]{36} was not kept: .* FileNotFoundError", caplog.text)
+        response = await asking
+        assert response.status_code == 201
+        assert (await client.get(response.json()["url"])).status_code == 200
+    assert model_server.posts == 1
+
+
+async def test_a_paid_image_that_cannot_be_kept_to_the_end_is_named_in_the_log(
+    model_settings: MakeSettings, model_server: ModelServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = model_settings(sync_wait_s=0.2)
+    model_server.answer_with(ms.after_release(ms.image()))
+    async with open_client(settings) as client:
+        asking = asyncio.create_task(create(client))
+        await model_server.requests_arrived(1)
+        settings.images.rename(settings.images.with_name("away"))
+        model_server.release()
+        assert (await asking).status_code == 202
+    assert re.search(r"paid [0-9a-f-]{36} was not kept: the service stopped", caplog.text)
 
 
 async def test_the_upstreams_request_id_is_logged_with_a_success(

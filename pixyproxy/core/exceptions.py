@@ -3,13 +3,19 @@
     PixyProxyException
     ├─ ImagePromptException             the request is at fault
     │  ├─ ConstraintViolationError        constraint-violation
-    │  └─ PromptRejectedError             prompt-rejected
+    │  ├─ PromptRejectedError             prompt-rejected
+    │  └─ IdempotencyConflictError        idempotency-conflict
     ├─ ImageGenerationException         the model is at fault
     │  ├─ GeneratorBusyError              generator-busy
     │  ├─ GeneratorAccountError           generator-account
     │  ├─ GeneratorUnavailableError       generator-unavailable
     │  ├─ GeneratorTimeoutError           generator-timeout
     │  └─ BadGeneratorResponseError       bad-generator-response
+    ├─ GenerationException              a generation is not as it would have to be
+    │  ├─ GenerationNotFoundError         generation-not-found
+    │  ├─ GenerationStateError            generation-state
+    │  ├─ GenerationCancelledError        generation-cancelled
+    │  └─ StillRunningError               still-running
     ├─ ImageNotFoundError               image-not-found
     ├─ AuthenticationError              unauthenticated
     ├─ OverloadedError                  overloaded
@@ -79,6 +85,16 @@ class PromptRejectedError(ImagePromptException):
     default_message = "The model's moderation refused this prompt. Rephrase it."
 
 
+class IdempotencyConflictError(ImagePromptException):
+    """The caller's key belongs to another request of theirs."""
+
+    code = "idempotency-conflict"
+    default_message = (
+        "This idempotency key was sent before, with another request. Nothing was generated; "
+        "send a new key with a new request."
+    )
+
+
 class ImageGenerationException(PixyProxyException):
     """The model, or the way to it, is at fault."""
 
@@ -101,10 +117,19 @@ class GeneratorAccountError(ImageGenerationException):
 
 
 class GeneratorUnavailableError(ImageGenerationException):
-    """The model's server could not be reached, or answered with a 5xx."""
+    """The model's server could not be reached, or answered with a 5xx.
+
+    With `sent` False it is certain that nothing reached it.
+    """
 
     code = "generator-unavailable"
     default_message = "The image model's server is unavailable. Try again later."
+
+    def __init__(
+        self, message: str | None = None, *, retry_after_s: int | None = None, sent: bool = True
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.sent = sent
 
 
 class GeneratorTimeoutError(ImageGenerationException):
@@ -122,6 +147,45 @@ class BadGeneratorResponseError(ImageGenerationException):
 
     code = "bad-generator-response"
     default_message = "The image model's answer held no usable image."
+
+
+class GenerationException(PixyProxyException):
+    """A generation is not there, or not in the state that was needed."""
+
+
+class GenerationNotFoundError(GenerationException):
+    """No generation has this GUID."""
+
+    code = "generation-not-found"
+    default_message = "There is no generation with this GUID."
+
+
+class GenerationStateError(GenerationException):
+    """What was asked for cannot be done with a generation in this state."""
+
+    code = "generation-state"
+    default_message = "The generation's state does not allow this."
+
+
+class GenerationCancelledError(GenerationException):
+    """The generation that the caller waited for was cancelled. Nothing was paid for."""
+
+    code = "generation-cancelled"
+    default_message = "The generation was cancelled before anything was sent to the model."
+
+
+class StillRunningError(GenerationException):
+    """The caller has waited long enough; the generation goes on by itself."""
+
+    code = "still-running"
+    default_message = (
+        "The generation is still under way and goes on by itself. Do not send it again: "
+        "ask for it by its GUID."
+    )
+
+    def __init__(self, generation_guid: str) -> None:
+        super().__init__()
+        self.generation_guid = generation_guid
 
 
 class ImageNotFoundError(PixyProxyException):
@@ -179,3 +243,22 @@ class StorageFullError(StorageException):
 
     code = "storage-full"
     default_message = "There is too little storage left to keep another image."
+
+
+def default_message(code: str) -> str:
+    """Return what an error with this code says where nothing more is known of it."""
+    return _MESSAGES.get(code, INTERNAL_ERROR_MESSAGE)
+
+
+def _leaves(parent: type[PixyProxyException]) -> list[type[PixyProxyException]]:
+    children = parent.__subclasses__()
+    return [leaf for child in children for leaf in _leaves(child)] if children else [parent]
+
+
+LEAVES = {leaf.code: leaf for leaf in _leaves(PixyProxyException)}
+"""Every error that can be raised, by its code."""
+_MESSAGES = {
+    code: leaf.default_message
+    for code, leaf in LEAVES.items()
+    if leaf is not ConstraintViolationError
+}

@@ -1,5 +1,6 @@
 """The models that all floors share."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -8,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_PROMPT_CHARS = 32_000
 """The longest prompt any known model takes (GPT image models, OpenAI's API reference)."""
+MAX_IMAGES = 10
+"""The most images that any known model draws in one call."""
 
 
 class ContentType(StrEnum):
@@ -51,6 +54,15 @@ Prompt = Annotated[
 Choice = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
 
 
+def _is_key(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,255}", text):
+        raise ValueError("must be 1 to 255 printable ASCII characters without spaces")
+    return text
+
+
+IdempotencyKey = Annotated[str, AfterValidator(_is_key)]
+
+
 class ImageDetailCreate(BaseModel):
     """What a caller asks for. What is left out (None) is left to the model."""
 
@@ -67,6 +79,129 @@ class ImageDetailCreate(BaseModel):
         None, ge=0, le=100, description="Compression of JPEG and WebP, 0 to 100 percent."
     )
     moderation: Choice | None = Field(None, description="'auto', or 'low' for a laxer filter.")
+
+
+class GenerationCreate(ImageDetailCreate):
+    """What a caller asks for where one generation may draw several images."""
+
+    n: int = Field(1, ge=1, le=MAX_IMAGES, description="How many images to draw.")
+
+
+class GenerationStatus(StrEnum):
+    """How far a generation is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens by itself (but for a late answer to an unknown one)."""
+        return self not in {GenerationStatus.QUEUED, GenerationStatus.RUNNING}
+
+
+class GenerationError(BaseModel):
+    """Why a generation, or a part of it, gave no image."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str = Field(description="What went wrong, for programs.")
+    message: str = Field(description="What went wrong and what to do, for people.")
+    errors: list[dict[str, Any]] | None = Field(None, description="Each field that will not do.")
+
+
+class Generation(BaseModel):
+    """A wish for images, from the moment it is written down: what became of it, and when."""
+
+    model_config = ConfigDict(frozen=True)
+
+    guid: str = Field(description="The generation's public name, a UUID.")
+    status: GenerationStatus = Field(description="How far it is.")
+    prompt: str = Field(description="The prompt, exactly as it was given.")
+    model: str = Field(description="The model that is asked.")
+    parameters: dict[str, Any] = Field(description="The parameters that are sent to the model.")
+    n: int = Field(description="How many images are asked for.")
+    model_served: str | None = Field(None, description="The model that answered.")
+    upstream_request_id: str | None = Field(
+        None, description="The name that the model's server gave to the call, the last of several."
+    )
+    usage: dict[str, Any] | None = Field(
+        None, description="The tokens that the model's server counted, over all calls."
+    )
+    error: GenerationError | None = Field(
+        None, description="Why there is no image, or not every image that was asked for."
+    )
+    queued_at: datetime = Field(description="When it was written down, in UTC.")
+    started_at: datetime | None = Field(None, description="When it was last taken up.")
+    answered_at: datetime | None = Field(None, description="When the model last answered.")
+    stored_at: datetime | None = Field(None, description="When its images were on disk.")
+    finished_at: datetime | None = Field(None, description="When it came to its end.")
+
+
+class AttemptStatus(StrEnum):
+    """What is known of one paid call."""
+
+    SENT = "sent"
+    """It was sent, or will be at once: whether anything is charged is not known yet."""
+    UNSENT = "unsent"
+    """Nothing reached the model's server."""
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """No whole answer came."""
+
+
+class AnsweredImage(BaseModel):
+    """What an answer said of one image, beside its bytes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str | None = None
+    revised_prompt: str | None = None
+
+
+class Answer(BaseModel):
+    """What of an answer is written down at once: with it, an image by URL can be fetched again."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    request_id: str | None = None
+    usage: dict[str, Any] | None = None
+    images: tuple[AnsweredImage, ...]
+
+
+class Attempt(BaseModel):
+    """One call of a generation, written down before it is sent.
+
+    The model's server is told the call's name, `guid`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    generation_guid: str
+    number: int
+    part: int | None
+    """Which of the generation's calls this is a try of, from 0; None: of one before a retry."""
+    n: int
+    status: AttemptStatus = AttemptStatus.SENT
+    image_guids: tuple[str, ...]
+    """What the images are to be called: by it their files are found again."""
+    answer: Answer | None = None
+    error_code: str | None = None
+    sent_at: datetime
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def guid(self) -> str:
+        """The call's name."""
+        return f"{self.generation_guid}-{self.number}"
 
 
 class ImageDetail(BaseModel):
@@ -91,3 +226,4 @@ class ImageDetail(BaseModel):
     parameters: dict[str, Any] = Field(
         description="The parameters that were sent to the model; it chose the rest itself."
     )
+    generation_guid: str | None = Field(None, description="The generation that it came from.")

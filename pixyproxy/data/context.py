@@ -88,17 +88,22 @@ class DatabaseContext:
 
     async def execute(
         self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[sa.Row[Any]]:
+    ) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         """Run one statement with its named parameters and return its rows, if it has any.
 
         Raises IntegrityError where a unique key is taken, DatabaseUnavailableError and
         StorageFullError.
         """
-        result = await self._run(
-            lambda connection: connection.execute(statement, parameters),
-            may_repeat=not self._in_transaction,
-        )
+        result = await self._execute(statement, parameters)
         return result.all() if result.returns_rows else ()
+
+    async def change(
+        self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
+    ) -> int:
+        """Run one statement that writes and return how many rows it met. Raises as `execute`."""
+        result = await self._execute(statement, parameters)
+        count: int = result.rowcount
+        return count
 
     async def check(self) -> None:
         """Raise a StorageException unless the database answers and can be written to."""
@@ -110,6 +115,15 @@ class DatabaseContext:
         await self.begin_transaction()
         await self.execute(_WRITE_NOTHING)
         await self.rollback()
+
+    async def _execute(
+        self, statement: sa.Executable, parameters: Mapping[str, Any] | None
+    ) -> sa.CursorResult[Any]:
+        result: sa.CursorResult[Any] = await self._run(
+            lambda connection: connection.execute(statement, parameters),
+            may_repeat=not self._in_transaction,
+        )
+        return result
 
     async def _run(self, use: Callable[[AsyncConnection], Any], *, may_repeat: bool = True) -> Any:
         """Use the connection before the deadline; once more on a new one where it was stale."""

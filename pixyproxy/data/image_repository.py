@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from pixyproxy.core.guid import is_guid
-from pixyproxy.core.models import ImageDetail
+from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.core.text import words
 from pixyproxy.data.context import DatabaseContext
-from pixyproxy.data.tables import images
+from pixyproxy.data.tables import generations, images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +28,18 @@ class ImageSearch:
     guid: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """What a row says of its image's file."""
+
+    guid: str
+    content_type: ContentType
+    byte_size: int
+    sha256: str
+    lacks_generation: bool
+    """The row names a generation that there is not."""
+
+
 class ImageRepositoryInterface(Protocol):
     """Where rows of images are kept. Each method runs in the context that it is given."""
 
@@ -41,6 +52,11 @@ class ImageRepositoryInterface(Protocol):
     async def get_images(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageDetail]:
         """Return the images with exactly these GUIDs, in any order; those that there are."""
 
+    async def get_images_of(
+        self, context: DatabaseContext, generation_guids: Sequence[str]
+    ) -> list[ImageDetail]:
+        """Return the images of these generations, the oldest first."""
+
     async def list_images(
         self, context: DatabaseContext, *, page: int, size: int
     ) -> list[ImageDetail]:
@@ -50,6 +66,17 @@ class ImageRepositoryInterface(Protocol):
         self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
     ) -> list[ImageDetail]:
         """Return a page of the images that meet all criteria, newest first."""
+
+    async def get_last_id(self, context: DatabaseContext) -> int:
+        """Return the id of the newest row, 0 where there is none."""
+
+    async def list_guids(
+        self, context: DatabaseContext, *, after_id: int, limit: int
+    ) -> list[tuple[int, str]]:
+        """Return the ids and GUIDs of the rows that follow, in the order of their ids."""
+
+    async def get_files(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageFile]:
+        """Return what the rows with these GUIDs say of their files, in any order."""
 
 
 class ImageRepository:
@@ -79,6 +106,13 @@ class ImageRepository:
         rows = await context.execute(_BY_GUIDS, {"guids": possible})
         return [_to_model(row) for row in rows]
 
+    async def get_images_of(
+        self, context: DatabaseContext, generation_guids: Sequence[str]
+    ) -> list[ImageDetail]:
+        """Return the images of these generations, the oldest first."""
+        rows = await context.execute(_OF_GENERATIONS, {"guids": list(generation_guids)})
+        return [_to_model(row) for row in rows]
+
     async def list_images(
         self, context: DatabaseContext, *, page: int, size: int
     ) -> list[ImageDetail]:
@@ -96,15 +130,56 @@ class ImageRepository:
         )
         return [_to_model(row) for row in rows]
 
+    async def get_last_id(self, context: DatabaseContext) -> int:
+        """Return the id of the newest row, 0 where there is none."""
+        ((last,),) = await context.execute(_LAST_ID)
+        return last or 0
+
+    async def list_guids(
+        self, context: DatabaseContext, *, after_id: int, limit: int
+    ) -> list[tuple[int, str]]:
+        """Return the ids and GUIDs of the rows that follow, in the order of their ids."""
+        rows = await context.execute(_GUIDS_AFTER, {"after": after_id, "limit": limit})
+        return [(row[0], row[1]) for row in rows]
+
+    async def get_files(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageFile]:
+        """Return what the rows with these GUIDs say of their files, in any order."""
+        rows = await context.execute(_FILES, {"guids": list(guids)})
+        return [
+            ImageFile(row[0], ContentType(row[1]), row[2], row[3], bool(row[4])) for row in rows
+        ]
+
 
 _INSERT = sa.insert(images)
 _FIELDS = tuple(ImageDetail.model_fields)
 _DETAILS = sa.select(*(images.c[name] for name in _FIELDS))
 _BY_GUIDS = _DETAILS.where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
+_OF_GENERATIONS = _DETAILS.where(
+    images.c.generation_guid.in_(sa.bindparam("guids", expanding=True))
+).order_by(images.c.id)
 _NEWEST_FIRST = (
     _DETAILS.order_by(images.c.id.desc())
     .limit(sa.bindparam("limit", type_=sa.Integer))
     .offset(sa.bindparam("offset", type_=sa.BigInteger))
+)
+_LAST_ID = sa.select(sa.func.max(images.c.id))
+_GUIDS_AFTER = (
+    sa.select(images.c.id, images.c.guid)
+    .where(images.c.id > sa.bindparam("after"))
+    .order_by(images.c.id)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
+_FILES = (
+    sa.select(
+        images.c.guid,
+        images.c.content_type,
+        images.c.byte_size,
+        images.c.sha256,
+        sa.and_(images.c.generation_guid.is_not(None), generations.c.guid.is_(None)),
+    )
+    .select_from(images)
+    .outerjoin(generations, generations.c.guid == images.c.generation_guid)
+    .where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
 )
 
 
@@ -145,16 +220,13 @@ def _criteria(search: ImageSearch) -> tuple[list[sa.ColumnElement[bool]], dict[s
 def _to_row(image: ImageDetail) -> dict[str, Any]:
     return image.model_dump() | {
         "content_type": image.content_type.value,
-        "parameters": orjson.dumps(image.parameters).decode(),
         "prompt_words": _searchable(image.prompt),
         "filename_words": _searchable(image.filename),
     }
 
 
 def _to_model(row: sa.Row[Any]) -> ImageDetail:
-    values: dict[str, Any] = dict(zip(_FIELDS, row, strict=True))
-    values["parameters"] = orjson.loads(values["parameters"])
-    return ImageDetail.model_validate(values)
+    return ImageDetail.model_validate(dict(zip(_FIELDS, row, strict=True)))
 
 
 def _searchable(text: str) -> str:

@@ -2,35 +2,53 @@
 
 import asyncio
 import errno
+import fcntl
+import hashlib
 import os
+import re
 import stat
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from pixyproxy.core.exceptions import ImageStoreError, StorageFullError
+from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ContentType
 from pixyproxy.data.disk import check_free_space
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
 """Linux can read what is in its page cache or nothing; elsewhere every read goes to a thread."""
 _MAX_READ_AT_ONCE = 4 * 2**20
+_SIDECAR = "json"
+_MAX_SIDECAR_BYTES = 2**20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What tells whether a file is the one that was written."""
+
+    byte_size: int
+    sha256: str
 
 
 class ImageStore:
     """A folder of image files: `ab/cd/<guid>.<extension>`.
 
-    Each step below the folder is opened without following symbolic links, so nothing outside it
-    is ever read or written. Raises ImageStoreError and StorageFullError.
+    Beside an image lies, until its row is there, a sidecar: `<guid>.json`. What is being written
+    is in `.tmp`. Each step below the folder is opened without following symbolic links, so nothing
+    outside it is ever read or written. Raises ImageStoreError and StorageFullError.
     """
 
     def __init__(self, folder: Path, *, min_free_mb: int) -> None:
         self.folder = folder
         self._min_free_mb = min_free_mb
+        self._scratch = _Scratch(folder)
 
     def open(self) -> None:
         """Make the folder where it is missing.
@@ -49,9 +67,14 @@ class ImageStore:
         """Raise unless a file can be written and enough space is free."""
         await asyncio.to_thread(self._check_writable)
 
-    async def write(self, guid: str, content_type: ContentType, data: bytes) -> None:
-        """Keep `data` for good: once this has returned, it survives a power cut."""
-        await asyncio.to_thread(self._write, guid, content_type, data)
+    async def write(
+        self, guid: str, content_type: ContentType, data: bytes, sidecar: bytes | None = None
+    ) -> None:
+        """Keep `data` for good: once this has returned, it survives a power cut.
+
+        The sidecar, of up to a MiB, is there before the data is; it must hold its SHA-256.
+        """
+        await asyncio.to_thread(self._write, guid, content_type, data, sidecar)
 
     async def read(self, guid: str, content_type: ContentType) -> memoryview:
         """Return the whole file: here if the kernel has it in memory, else by a thread."""
@@ -60,33 +83,134 @@ class ImageStore:
             return memoryview(await asyncio.to_thread(self._read, guid, content_type))
         return memoryview(data)
 
+    async def read_sidecar(self, guid: str) -> bytes | None:
+        """Return the image's sidecar, or None where it has none."""
+        return await asyncio.to_thread(self._read_sidecar, guid)
+
+    async def drop_sidecar(self, guid: str) -> None:
+        """Remove the image's sidecar, if it has one."""
+        await asyncio.to_thread(self._drop_sidecar, guid)
+
+    async def digest(self, guid: str, content_type: ContentType) -> Digest | None:
+        """Return the file's digest, without holding it whole; None where there is no file."""
+        return await asyncio.to_thread(self._digest, guid, content_type)
+
+    def walk(self, on_error: Callable[[str, OSError], None]) -> Iterator[str]:
+        """Yield the shard folders as four digits: `abcd`. It reads the disk: use a thread.
+
+        A folder of shards that cannot be read is told to `on_error`, and passed over.
+        """
+        with _translated():
+            for first in _hex_folders(self.folder):
+                try:
+                    shards = _hex_folders(first)
+                except OSError as error:
+                    on_error(first.name, error)
+                else:
+                    yield from (first.name + second.name for second in shards)
+
+    async def list_shard(self, shard: str) -> list[str]:
+        """Return the names of what is in a shard folder; none where there is no folder."""
+        return await asyncio.to_thread(self._list_shard, shard)
+
+    async def list_leftovers(self) -> list[str]:
+        """Return the paths of what dead processes were writing."""
+        return await asyncio.to_thread(self._list_leftovers)
+
+    async def sweep(self) -> None:
+        """Clear away what dead processes were writing; what is whole goes to its place."""
+        await asyncio.to_thread(self._sweep)
+
+    def close(self) -> None:
+        """Give up this process's folder for what it writes."""
+        self._scratch.close()
+
     def _check_writable(self) -> None:
         with _translated():
             check_free_space(self.folder, self._min_free_mb)
-            probe = self.folder / f".probe-{os.urandom(8).hex()}"
-            descriptor = os.open(probe, _CREATE, 0o600)
+            scratch = self._scratch.open()
+            probe = f"probe-{os.urandom(8).hex()}"
             try:
-                os.write(descriptor, b"probe")
-                os.fsync(descriptor)
+                _write_file(probe, b"probe", scratch)
             finally:
-                os.close(descriptor)
-                probe.unlink()
+                os.unlink(probe, dir_fd=scratch)
 
-    def _write(self, guid: str, content_type: ContentType, data: bytes) -> None:
-        name = f"{guid}.{content_type.extension}"
-        temporary = f".{name}.tmp"
+    def _write(
+        self, guid: str, content_type: ContentType, data: bytes, sidecar: bytes | None
+    ) -> None:
+        name, note = f"{guid}.{content_type.extension}", f"{guid}.{_SIDECAR}"
         with _translated(), self._shard(guid, create=True) as shard:
+            scratch = self._scratch.open()
             try:
-                with os.fdopen(os.open(temporary, _CREATE, 0o644, dir_fd=shard), "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.rename(temporary, name, src_dir_fd=shard, dst_dir_fd=shard)
+                if sidecar is not None:
+                    _write_file(note, sidecar, shard)
+                _write_file(name, data, scratch)
+                os.rename(name, name, src_dir_fd=scratch, dst_dir_fd=shard)
             except BaseException:
-                with suppress(OSError):
-                    os.unlink(temporary, dir_fd=shard)
+                for left, folder in ((name, scratch), (note, shard)):
+                    with suppress(OSError):
+                        os.unlink(left, dir_fd=folder)
                 raise
             os.fsync(shard)
+
+    def _read_sidecar(self, guid: str) -> bytes | None:
+        with _translated():
+            try:
+                with self._shard(guid) as shard:
+                    descriptor = os.open(f"{guid}.{_SIDECAR}", _READ, dir_fd=shard)
+            except FileNotFoundError:
+                return None
+            with os.fdopen(descriptor, "rb") as file:
+                return file.read(_MAX_SIDECAR_BYTES)
+
+    def _drop_sidecar(self, guid: str) -> None:
+        with _translated(), suppress(FileNotFoundError), self._shard(guid) as shard:
+            os.unlink(f"{guid}.{_SIDECAR}", dir_fd=shard)
+
+    def _sweep(self) -> None:
+        with _translated():
+            for folder, names in self._scratch.take_dead():
+                for name in names:
+                    if self._is_whole(name, folder):
+                        with self._shard(name[:36]) as shard:
+                            os.rename(name, name, src_dir_fd=folder, dst_dir_fd=shard)
+                            os.fsync(shard)
+                    else:
+                        os.unlink(name, dir_fd=folder)
+
+    def _is_whole(self, name: str, folder: int) -> bool:
+        """Tell whether a file that was being written is all that its sidecar announces."""
+        guid = name.partition(".")[0]
+        sidecar = self._read_sidecar(guid) if is_guid(guid) else None
+        if sidecar is None:
+            return False
+        with os.fdopen(os.open(name, _READ, dir_fd=folder), "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest.encode() in sidecar
+
+    def _list_shard(self, shard: str) -> list[str]:
+        with _translated():
+            try:
+                with self._shard(shard) as folder:
+                    return sorted(os.listdir(folder))  # noqa: PTH208
+            except FileNotFoundError:
+                return []
+
+    def _list_leftovers(self) -> list[str]:
+        with _translated():
+            return sorted(self._scratch.list_dead())
+
+    def _digest(self, guid: str, content_type: ContentType) -> Digest | None:
+        with _translated():
+            try:
+                with (
+                    self._open_file(guid, content_type) as descriptor,
+                    os.fdopen(descriptor, "rb", closefd=False) as file,
+                ):
+                    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                    return Digest(byte_size=file.tell(), sha256=sha256)
+            except FileNotFoundError:
+                return None
 
     def _read(self, guid: str, content_type: ContentType) -> bytes:
         with (
@@ -131,6 +255,101 @@ class ImageStore:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+class _Scratch:
+    """This process's folder for what it is writing: `.tmp/<random>`, locked while it lives."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._opening = threading.Lock()
+        self._descriptor: int | None = None
+
+    def open(self) -> int:
+        """Return the folder's descriptor; the folder is made where it is not there."""
+        with self._opening:
+            if self._descriptor is None or os.fstat(self._descriptor).st_nlink == 0:
+                self.close()
+                self._descriptor = self._make()
+            return self._descriptor
+
+    def close(self) -> None:
+        """Let go of the folder, for anybody to clear away."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def take_dead(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the folders of dead processes, with the names in them, and remove them after."""
+        with self._all() as parent:
+            for name in os.listdir(parent):  # noqa: PTH208
+                try:
+                    folder = os.open(name, _FOLDER, dir_fd=parent)
+                except FileNotFoundError:
+                    continue  # another process has swept it
+                try:
+                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    yield folder, os.listdir(folder)  # noqa: PTH208
+                    os.rmdir(name, dir_fd=parent)
+                except BlockingIOError:
+                    pass  # its process lives
+                finally:
+                    os.close(folder)
+
+    def list_dead(self) -> Iterator[str]:
+        """Yield the paths of the files in the folders of dead processes."""
+        with self._all() as parent:
+            for name in os.listdir(parent):  # noqa: PTH208
+                try:
+                    folder = os.open(name, _FOLDER, dir_fd=parent)
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                try:
+                    fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    yield from (f".tmp/{name}/{file}" for file in os.listdir(folder))  # noqa: PTH208
+                except BlockingIOError:
+                    pass  # its process lives
+                finally:
+                    os.close(folder)
+
+    def _make(self) -> int:
+        with self._all() as parent:
+            while True:
+                name = os.urandom(8).hex()
+                os.mkdir(name, dir_fd=parent)
+                try:
+                    descriptor = os.open(name, _FOLDER, dir_fd=parent)
+                except FileNotFoundError:
+                    continue  # it was swept before it was locked
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if os.fstat(descriptor).st_nlink:
+                    return descriptor
+                os.close(descriptor)
+
+    @contextmanager
+    def _all(self) -> Iterator[int]:
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            parent = _open_folder(".tmp", folder, create=True)
+        finally:
+            os.close(folder)
+        try:
+            yield parent
+        finally:
+            os.close(parent)
+
+
+def _write_file(name: str, data: bytes, folder: int) -> None:
+    descriptor = os.open(name, _CREATE, 0o644, dir_fd=folder)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _hex_folders(folder: Path) -> list[Path]:
+    names = (entry.name for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
+    return [folder / name for name in sorted(names) if re.fullmatch("[0-9a-f]{2}", name)]
 
 
 def _open_folder(name: str, parent: int, *, create: bool) -> int:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
@@ -38,16 +39,37 @@ def _text(length: int | None = None) -> sa.types.TypeEngine[str]:
     return sa.String(length).with_variant(mysql.VARCHAR(length, **charset), "mysql", "mariadb")
 
 
+class Json(sa.TypeDecorator[Any]):
+    """A JSON value, stored as text."""
+
+    impl = _text()
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
+        """Return the value as JSON; None is NULL."""
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Any) -> Any:
+        """Return the value."""
+        return None if value is None else orjson.loads(value)
+
+
+def _id() -> sa.Column[int]:
+    # SQLite counts ids by itself only where the type is exactly INTEGER.
+    number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    return sa.Column("id", number, primary_key=True, autoincrement=True)
+
+
+_OPTIONS: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
+
 images = sa.Table(
     "images",
     metadata,
-    # SQLite counts ids by itself only where the type is exactly INTEGER.
-    sa.Column(
-        "id",
-        sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    _id(),
     sa.Column("guid", _ascii(36), nullable=False, unique=True),
     sa.Column("filename", _text(255), nullable=False),
     sa.Column("prompt", _text(), nullable=False),
@@ -60,11 +82,58 @@ images = sa.Table(
     sa.Column("sha256", _ascii(64), nullable=False),
     sa.Column("model", _text(255), nullable=False),
     sa.Column("revised_prompt", _text(), nullable=True),
-    sa.Column("parameters", _text(), nullable=False, doc="a JSON object"),
+    sa.Column("parameters", Json(), nullable=False),
     sa.Column("prompt_words", _text(), nullable=False, doc="' word word ', for search"),
     sa.Column("filename_words", _text(1024), nullable=False, doc="' word word ', for search"),
+    sa.Column("generation_guid", _ascii(36), nullable=True, index=True),
     sqlite_autoincrement=True,
-    mysql_engine="InnoDB",
-    mysql_charset="utf8mb4",
-    mysql_collate="utf8mb4_bin",
+    **_OPTIONS,
+)
+
+generations = sa.Table(
+    "generations",
+    metadata,
+    _id(),
+    sa.Column("guid", _ascii(36), nullable=False, unique=True),
+    sa.Column("status", _ascii(16), nullable=False),
+    sa.Column("prompt", _text(), nullable=False),
+    sa.Column("model", _text(255), nullable=False),
+    sa.Column("parameters", Json(), nullable=False),
+    sa.Column("n", sa.Integer(), nullable=False),
+    sa.Column("max_n", sa.Integer(), nullable=False, doc="how many of them one call draws"),
+    sa.Column("caller", _ascii(64), nullable=False),
+    sa.Column("idempotency_key", _ascii(255), nullable=True),
+    sa.Column("fingerprint", _ascii(64), nullable=False, doc="SHA-256 of what was asked for"),
+    sa.Column("model_served", _text(255), nullable=True),
+    sa.Column("upstream_request_id", _ascii(128), nullable=True),
+    sa.Column("usage", Json(), nullable=True),
+    sa.Column("error", Json(), nullable=True, doc="a GenerationError"),
+    sa.Column("queued_at", UtcDateTime(), nullable=False),
+    sa.Column("started_at", UtcDateTime(), nullable=True),
+    sa.Column("answered_at", UtcDateTime(), nullable=True),
+    sa.Column("stored_at", UtcDateTime(), nullable=True),
+    sa.Column("finished_at", UtcDateTime(), nullable=True),
+    sa.Column("runner", _ascii(128), nullable=True, doc="the process that runs it"),
+    sa.Column("lease_until", UtcDateTime(), nullable=True, doc="then the runner counts as dead"),
+    sa.UniqueConstraint("caller", "idempotency_key", name="uq_generations_key"),
+    sa.Index("ix_generations_status", "status", "id"),
+    sqlite_autoincrement=True,
+    **_OPTIONS,
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("generation_guid", _ascii(36), primary_key=True),
+    sa.Column("number", sa.Integer(), primary_key=True, autoincrement=False),
+    sa.Column("part", sa.Integer(), nullable=True, doc="NULL: of a call before a retry"),
+    sa.Column("n", sa.Integer(), nullable=False),
+    sa.Column("status", _ascii(16), nullable=False),
+    sa.Column("image_guids", Json(), nullable=False, doc="what its images are to be called"),
+    sa.Column("answer", Json(), nullable=True, doc="what of the answer is not in its bytes"),
+    sa.Column("error_code", _ascii(64), nullable=True),
+    sa.Column("sent_at", UtcDateTime(), nullable=False),
+    sa.Column("answered_at", UtcDateTime(), nullable=True),
+    sa.Column("ended_at", UtcDateTime(), nullable=True),
+    **_OPTIONS,
 )

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from pixyproxy.core.exceptions import StorageException
+from pixyproxy.core.exceptions import PixyProxyException
 
 VERDICT_HOLDS_S = 1
 """Checks write to disk and database, and anybody may ask: once a second must do."""
@@ -12,12 +12,21 @@ VERDICT_HOLDS_S = 1
 class Health:
     """Knows whether the service drains, and asks each part that it needs."""
 
-    def __init__(self, checks: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
-        self._checks = checks
+    def __init__(
+        self,
+        vital: Mapping[str, Callable[[], Awaitable[None]]],
+        others: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+    ) -> None:
+        self._checks = {**vital, **(others or {})}
+        self._others = frozenset(others or ())
         self._checking = asyncio.Lock()
         self._verdicts: dict[str, str] = {}
         self._holds_until = 0.0
         self.draining = False
+
+    def is_ready(self, verdicts: Mapping[str, str]) -> bool:
+        """Tell whether the service can do without what is wrong, if anything is."""
+        return all(verdict == "ok" or name in self._others for name, verdict in verdicts.items())
 
     async def check(self) -> dict[str, str]:
         """Return what each part says: `ok`, or the code of what is wrong."""
@@ -34,6 +43,6 @@ class Health:
 async def _verdict(check: Callable[[], Awaitable[None]]) -> str:
     try:
         await check()
-    except StorageException as error:
+    except PixyProxyException as error:
         return error.code
     return "ok"

@@ -1,49 +1,92 @@
-"""From prompt to kept image: the model is called once, and what it draws is kept."""
+"""From prompt to kept image: what is wished for is written down, drawn once, and kept."""
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+import os
+import random
+import socket
+from collections.abc import Coroutine
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
 
 from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import (
-    BadGeneratorResponseError,
-    GeneratorTimeoutError,
-    GeneratorUnavailableError,
+    LEAVES,
+    ConstraintViolationError,
+    FieldFault,
+    GenerationCancelledError,
+    IdempotencyConflictError,
+    ImageNotFoundError,
     OverloadedError,
+    StillRunningError,
     StorageException,
 )
-from pixyproxy.core.models import ImageDetail, ImageDetailCreate
-from pixyproxy.core.text import make_filename
+from pixyproxy.core.models import (
+    Generation,
+    GenerationCreate,
+    GenerationStatus,
+    IdempotencyKey,
+    ImageDetail,
+    ImageDetailCreate,
+)
+from pixyproxy.data.context import DatabaseContext
+from pixyproxy.data.generation_repository import GenerationRepository, Held, Origin
 from pixyproxy.data.image_repository import ImageRepositoryInterface
 from pixyproxy.data.image_store import ImageStore
-from pixyproxy.service.image_check import ImageFacts, check_image
+from pixyproxy.service.circuit import Circuit
+from pixyproxy.service.generation_run import GenerationRun, Tools
+from pixyproxy.service.generation_watch import GenerationWatch, Progress
 from pixyproxy.service.image_fetcher import ImageFetcher
-from pixyproxy.service.providers import GenerationRequest, ImageProvider, ProviderImage
+from pixyproxy.service.providers import ImageProvider
+from pixyproxy.service.validation import validate
 
 logger = logging.getLogger(__name__)
 
 WAITING_PER_RUNNING = 2
 OVERLOADED_RETRY_AFTER_S = 10
-FETCH_TIMEOUT_S = 60
-RETRY_S = 0.5
-NOT_KEPT_MESSAGE = (
-    "The image was drawn (and charged for), but it could not be kept: another try may be charged "
-    "for again. The service's log names it."
-)
-STOPPED_MESSAGE = (
-    "The service stopped before the image model answered. Whether it drew (and charged for) "
-    "the image is unknown."
-)
+POLL_S = 1.0
+CANDIDATES = 5
+"""So many queued generations are tried, for other processes may be quicker with the first ones."""
+SETTLED_AT_ONCE = 20
+KEEP_AT_STOP_S = 3.0
+"""So long what is paid for is still tried to be kept when everything else has stopped."""
+
+
+@dataclass(slots=True)
+class Call:
+    """Who asks for a generation, and on what terms. The service sets `replayed`."""
+
+    caller: str = "anonymous"
+    idempotency_key: str | None = None
+    wait_s: float | None = None
+    """How long an answer is waited for; None: to the end."""
+    replayed: bool = False
+    """The key was sent before: nothing new was begun."""
+
+
+def check_call(call: Call) -> None:
+    """Raise ConstraintViolationError unless the idempotency key is one."""
+    validate(_Key, {"idempotency_key": call.idempotency_key})
+
+
+class _Key(BaseModel):
+    idempotency_key: IdempotencyKey | None
 
 
 class ImageGenerator:
-    """Orchestrates one generation: call, fetch, store, row.
+    """Takes wishes for images, runs them, and shares the work with other processes.
 
-    Of concurrent generations `max_concurrent` run, twice as many wait, and more are refused.
-    A generation goes on when its caller goes away: what the model returns is kept all the same.
+    Of the calls to the model `max_concurrent` are in flight; twice as many callers may wait for
+    their turn, and more are refused. What is submitted without waiting is queued in the database,
+    up to `max_queued`. A generation goes on when its caller goes away: what the model returns is
+    kept all the same.
     """
 
     def __init__(
@@ -52,31 +95,52 @@ class ImageGenerator:
         base_url: str | None = None,
         api_key: str | None = None,
         *,
+        generations: GenerationRepository | None = None,
         provider: ImageProvider | None = None,
         store: ImageStore | None = None,
         fetcher: ImageFetcher | None = None,
         default_model: str = "gpt-image-2",
         timeout_s: float = 300,
         max_concurrent: int = 8,
-        keep_patience_s: float = 30,
+        max_queued: int = 10_000,
+        lease_s: float = 30,
     ) -> None:
-        self._repository = repository
         if provider is None:
             # The SDK takes 13 MB of memory, which a server that draws otherwise need not hold.
             from pixyproxy.service.providers.openai import OpenAIProvider  # noqa: PLC0415
 
             provider = OpenAIProvider(
-                base_url=base_url, api_key=api_key, default_model=default_model, timeout_s=timeout_s
+                base_url=base_url,
+                api_key=api_key,
+                default_model=default_model,
+                timeout_s=2 * timeout_s,  # an answer that is late is still listened for
             )
-        self._provider = provider
-        self._fetcher = fetcher or ImageFetcher(base_url=base_url, api_key=api_key)
-        self._store = store or ImageStore(Path("images"), min_free_mb=256)
-        self._timeout_s = timeout_s
-        self._keep_patience_s = keep_patience_s
-        self._running = asyncio.Semaphore(max_concurrent)
-        self._max_admitted = max_concurrent * (1 + WAITING_PER_RUNNING)
-        self._admitted: set[asyncio.Task[ImageDetail]] = set()
-        self._drawing: set[asyncio.Task[ImageDetail]] = set()
+        self._generations = generations or GenerationRepository(repository.open_context)
+        self._repository = repository
+        self._max_waiting = WAITING_PER_RUNNING * max_concurrent
+        self._max_queued = max_queued
+        self._runs: dict[str, asyncio.Task[None]] = {}
+        self._late: set[asyncio.Task[None]] = set()
+        self._waiting: dict[str, bool] = {}
+        """The queued generations that a caller of this process waits for; True: they are written
+        down."""
+        self._work: list[asyncio.Task[None]] = []
+        self._wake = asyncio.Event()
+        self.circuit = Circuit()
+        self.watch = GenerationWatch(self._generations, self._runs.__contains__)
+        self._tools = Tools(
+            repository=repository,
+            generations=self._generations,
+            store=store or ImageStore(Path("images"), min_free_mb=256),
+            provider=provider,
+            fetcher=fetcher or ImageFetcher(base_url=base_url, api_key=api_key),
+            circuit=self.circuit,
+            slots=asyncio.Semaphore(max_concurrent),
+            runner=f"{socket.gethostname()[:80]}-{os.getpid()}-{os.urandom(4).hex()}",
+            lease_s=lease_s,
+            timeout_s=timeout_s,
+            announce=self.watch.announce,
+        )
 
     async def generate_image(
         self,
@@ -93,146 +157,348 @@ class ImageGenerator:
         """
         given = {"model": model, "style": style, "quality": quality, "size": size}
         update = {name: value for name, value in given.items() if value is not None}
-        request = self._provider.prepare(image_create_request.model_copy(update=update))
-        if len(self._admitted) >= self._max_admitted:
-            raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S)
-        task = asyncio.create_task(self._generate(request))
-        self._admitted.add(task)
-        self._drawing.add(task)
-        task.add_done_callback(self._finished)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise GeneratorTimeoutError(STOPPED_MESSAGE) from None
-            raise
+        return await self.draw(image_create_request.model_copy(update=update), Call())
+
+    async def draw(self, wish: ImageDetailCreate, call: Call) -> ImageDetail:
+        """Have one image drawn and wait for it, as long as `call` says.
+
+        Raises what `submit` raises, StillRunningError when the time is over, and else why there
+        is no image.
+        """
+        create = GenerationCreate.model_construct(**dict(wish))
+        generation = await self.submit(create, call, is_waited_for=True)
+        progress = await self._wait(generation, call.wait_s)
+        ended = progress.generation
+        if ended.status is not GenerationStatus.SUCCEEDED:
+            raise progress.failure or failure_of(ended)
+        images = progress.images
+        if images is None:
+            async with self._repository.open_context() as context:
+                images = tuple(await self._repository.get_images_of(context, [ended.guid]))
+        if not images:
+            raise ImageNotFoundError
+        return images[0]
+
+    async def submit(
+        self,
+        wish: GenerationCreate,
+        call: Call,
+        *,
+        is_waited_for: bool = False,
+        runs_here: bool = True,
+    ) -> Generation:
+        """Write a generation down and return it: running where there is a free slot, else queued.
+
+        With a key that the caller has sent before, return that generation. Raises
+        ConstraintViolationError, IdempotencyConflictError, OverloadedError, a StorageException,
+        and GeneratorUnavailableError where a caller would wait for a server that is not there.
+        """
+        request = self._tools.provider.prepare(wish)
+        fingerprint = _fingerprint(wish)
+        if call.idempotency_key is not None:
+            known = await self._replay(call, fingerprint)
+            if known is not None:
+                return known
+        if is_waited_for:
+            await self.circuit.check()
+            if self._tools.slots.locked() and len(self._waiting) >= self._max_waiting:
+                raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S)
+        now = datetime.now(UTC)
+        generation = Generation(
+            guid=make_guid(),
+            status=GenerationStatus.QUEUED,
+            prompt=request.prompt,
+            model=request.model,
+            parameters=dict(request.parameters),
+            n=wish.n,
+            queued_at=now,
+        )
+        origin = Origin(
+            caller=call.caller,
+            fingerprint=fingerprint,
+            idempotency_key=call.idempotency_key,
+            max_n=request.max_n,
+        )
+        may_run = runs_here and not (self._waiting or self.circuit.is_open)
+        if may_run and not self._tools.slots.locked():
+            return await self._submit_running(generation, origin, call)
+        return await self._submit_queued(generation, origin, call, is_waited_for=is_waited_for)
+
+    def wake(self) -> None:
+        """Look for work now: something was queued."""
+        self._wake.set()
+
+    def start(self) -> None:
+        """Begin to share in the work that is queued, and to settle what dead processes left."""
+        self._work = [
+            asyncio.create_task(self._take_up_work()),
+            asyncio.create_task(self._settle()),
+        ]
+
+    def drain(self) -> None:
+        """Begin nothing new: the service is to stop. What is queued is left to the next start."""
+        self._tools.draining.set()
+        self.watch.stop()
 
     def give_up_drawing(self) -> None:
-        """Stop waiting for the model: the service stops. Callers get a GeneratorTimeoutError."""
-        for task in self._drawing:
-            task.cancel()
+        """Stop waiting for the model. Callers get a GeneratorTimeoutError."""
+        self.drain()
+        self._tools.gave_up.set()
 
     async def aclose(self) -> None:
-        """Give up what the model has not answered, and wait for what is being kept."""
-        self.give_up_drawing()
-        await asyncio.gather(*self._admitted, return_exceptions=True)
-        await self._provider.aclose()
-        await self._fetcher.aclose()
+        """End what runs: at once, or when `give_up_drawing` is called where it drains already."""
+        if not self._tools.draining.is_set():
+            self.give_up_drawing()
+        for task in (*self._work, *self._late):
+            task.cancel()
+        runs = list(self._runs.values())
+        if runs:
+            ended = asyncio.create_task(asyncio.wait(runs))
+            gave_up = asyncio.create_task(self._tools.gave_up.wait())
+            await asyncio.wait((ended, gave_up), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(runs, timeout=KEEP_AT_STOP_S)
+            tasks: list[asyncio.Task[Any]] = [ended, gave_up, *runs]
+            for task in tasks:
+                task.cancel()
+        await asyncio.gather(*runs, *self._work, *self._late, return_exceptions=True)
+        await self.watch.aclose()
+        await self._tools.provider.aclose()
+        await self._tools.fetcher.aclose()
 
-    def _finished(self, task: asyncio.Task[ImageDetail]) -> None:
-        self._admitted.discard(task)
-        self._drawing.discard(task)
-        if task.cancelled():
-            logger.warning("generation given up: the service stops")
-        else:
-            task.exception()  # retrieved here too, since its caller may have gone away
+    # Submitting
 
-    async def _generate(self, request: GenerationRequest) -> ImageDetail:
-        ends_at = asyncio.get_running_loop().time() + self._timeout_s
+    async def _replay(self, call: Call, fingerprint: str) -> Generation | None:
+        """Return what the caller's key was sent with before, if it was."""
+        assert call.idempotency_key is not None
+        async with self._generations.open_context() as context:
+            known = await self._generations.find_by_key(context, call.caller, call.idempotency_key)
+        if known is None:
+            return None
+        generation, its_fingerprint = known
+        if its_fingerprint != fingerprint:
+            raise IdempotencyConflictError
+        call.replayed = True
+        return generation
+
+    async def _submit_running(
+        self, generation: Generation, origin: Origin, call: Call
+    ) -> Generation:
+        """Write the generation down together with its first call, and make it."""
+        await self._tools.slots.acquire()  # which is free: nobody comes between
         try:
-            # With less than half its time left it might be paid for and not be waited for.
-            async with asyncio.timeout(self._timeout_s / 2):
-                await self._running.acquire()
+            await self._tools.store.check_writable()
+            generation = generation.model_copy(
+                update={"status": GenerationStatus.RUNNING, "started_at": generation.queued_at}
+            )
+            run = GenerationRun(self._tools, generation, origin)
+            first = run.make_attempt()
+            async with self._generations.open_context() as context:
+                await context.begin_transaction()
+                is_new = await self._generations.create_generation(
+                    context, generation, origin, self._tools.lease()
+                )
+                if is_new:
+                    await self._generations.create_attempt(context, first)
+                    await context.commit_transaction()
+        except BaseException:
+            self._free_slot()
+            raise
+        if not is_new:
+            self._free_slot()
+            return await self._known(call, origin)
+        self._launch(run, run.run(first))
+        return generation
+
+    async def _submit_queued(
+        self, generation: Generation, origin: Origin, call: Call, *, is_waited_for: bool
+    ) -> Generation:
+        if is_waited_for:
+            self._waiting[generation.guid] = False
+        try:
+            await self._tools.store.check_writable()
+            async with self._generations.open_context() as context:
+                if not is_waited_for:
+                    await self._check_queue(context)
+                is_new = await self._generations.create_generation(context, generation, origin)
+        except BaseException:
+            self._waiting.pop(generation.guid, None)
+            raise
+        if not is_new:
+            self._waiting.pop(generation.guid, None)
+            return await self._known(call, origin)
+        if is_waited_for:
+            self._waiting[generation.guid] = True
+        self.wake()
+        return generation
+
+    async def _check_queue(self, context: DatabaseContext) -> None:
+        if await self._generations.count_queued(context) >= self._max_queued:
+            raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S)
+
+    async def _known(self, call: Call, origin: Origin) -> Generation:
+        """Return what another request with the same key has just written down."""
+        known = await self._replay(call, origin.fingerprint)
+        assert known is not None, "the key is taken"
+        return known
+
+    async def _wait(self, generation: Generation, wait_s: float | None) -> Progress:
+        """Wait for the generation's end. Raises StillRunningError."""
+        try:
+            async with asyncio.timeout(wait_s), aclosing(self.watch.follow(generation)) as follow:
+                async for progress in follow:
+                    if progress.generation.status.is_final:
+                        return progress
         except TimeoutError:
-            raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S) from None
-        try:
-            await self._check_storage()
-            drawn, data = await self._draw(request, ends_at)
-            return await self._keep(request, drawn, data)
+            pass
         finally:
-            self._running.release()
+            self._waiting.pop(generation.guid, None)
+        raise StillRunningError(generation.guid)
 
-    async def _check_storage(self) -> None:
-        """Raise a StorageException now, while nothing is paid for."""
-        await self._store.check_writable()
-        async with self._repository.open_context() as context:
-            await context.check()
+    # Running
 
-    async def _draw(
-        self, request: GenerationRequest, ends_at: float
-    ) -> tuple[ProviderImage, bytes]:
-        logger.info("generation sent model=%s provider=%s", request.model, self._provider.name)
-        try:
-            async with asyncio.timeout_at(ends_at):
-                drawn = await self._provider.generate(request)
-        except TimeoutError:
-            logger.warning("generation timed out after %s s", self._timeout_s)
-            raise GeneratorTimeoutError from None
-        logger.info("generation answered upstream-request-id=%s", drawn.request_id or "-")
-        self._drawing.discard(_current_task())  # from here on it is kept, though the service stop
-        if drawn.data is not None:
-            return drawn, drawn.data
-        if drawn.url is not None:
-            return drawn, await self._fetch(drawn.url, ends_at)
-        raise BadGeneratorResponseError
+    def _launch(self, run: GenerationRun, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Have a generation run of which this process has the lease."""
+        guid = run.generation.guid
 
-    async def _fetch(self, url: str, ends_at: float) -> bytes:
-        ends_at = min(ends_at, asyncio.get_running_loop().time() + FETCH_TIMEOUT_S)
-        try:
-            async with asyncio.timeout_at(ends_at):
-                return await self._fetcher.fetch(url)
-        except (GeneratorUnavailableError, TimeoutError):
-            # Their codes could mean that nothing was drawn, and would invite another, paid try.
-            logger.warning("a drawn image could not be fetched")
-            raise BadGeneratorResponseError(
-                "The image was drawn, but the URL that the model's server gave did not answer."
-            ) from None
+        def ended(task: asyncio.Task[None]) -> None:
+            if self._runs.get(guid) is task:
+                del self._runs[guid]
+            self._late |= run.late
+            for listening in run.late:
+                listening.add_done_callback(self._late.discard)
+            if not task.cancelled() and (error := task.exception()):
+                logger.error("the run of %s failed unforeseen", guid, exc_info=error)
+            self.wake()
 
-    async def _keep(
-        self, request: GenerationRequest, drawn: ProviderImage, data: bytes
-    ) -> ImageDetail:
-        facts, sha256 = await asyncio.to_thread(_inspect, data)
-        guid, now = make_guid(), datetime.now(UTC)
-        image = ImageDetail(
-            guid=guid,
-            filename=make_filename(request.prompt, now, guid, facts.content_type.extension),
-            prompt=request.prompt,
-            created_at=now,
-            updated_at=now,
-            content_type=facts.content_type,
-            width=facts.width,
-            height=facts.height,
-            byte_size=len(data),
-            sha256=sha256,
-            model=request.model,
-            revised_prompt=drawn.revised_prompt,
-            parameters=dict(request.parameters),
-        )
-        await self._patiently(guid, lambda: self._store.write(guid, image.content_type, data))
-        await self._patiently(guid, lambda: self._write_row(image))
-        logger.info("image kept guid=%s bytes=%d model=%s", guid, len(data), request.model)
-        return image
+        task = self._runs[guid] = asyncio.create_task(work)
+        task.add_done_callback(ended)
+        return task
 
-    async def _write_row(self, image: ImageDetail) -> None:
-        async with self._repository.open_context() as context:
-            await context.begin_transaction()
-            # A row that is there already was committed by an attempt that failed after.
-            await self._repository.create_image(context, image)
-            await context.commit_transaction()
+    def _free_slot(self) -> None:
+        self._tools.slots.release()
+        self.wake()
 
-    async def _patiently(self, guid: str, keep: Callable[[], Awaitable[None]]) -> None:
-        """Try again while disk or database fails: the image is paid for."""
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + self._keep_patience_s
+    async def _take_up_work(self) -> None:
+        """Take up queued generations whenever a slot is free, whoever queued them."""
         while True:
             try:
-                await keep()
+                while await self._take_up_next():
+                    pass
             except StorageException as error:
-                told = (guid, error.code, error.reason)
-                if loop.time() >= ends_at:
-                    logger.error("paid image %s was not kept: %s: %s", *told)  # noqa: TRY400
-                    raise type(error)(NOT_KEPT_MESSAGE) from error.__cause__
-                logger.warning("paid image %s cannot be kept yet: %s: %s", *told)
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
+                logger.warning("queued generations must wait: %s: %s", error.code, error.reason)
+            except Exception:
+                logger.exception("queued generations could not be taken up")
+            pause_s = POLL_S * random.uniform(0.5, 1.5)  # noqa: S311  it is no secret
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    async def _take_up_next(self) -> bool:
+        """Take up the next generation, or return False where there is none, or no slot."""
+        if not self._may_begin():
+            return False
+        guids = [guid for guid, is_written in self._waiting.items() if is_written][:1]
+        async with self._generations.open_context() as context:
+            guids += await self._generations.list_queued(context, CANDIDATES)
+        if guids:
+            await self._tools.store.check_writable()
+        for guid in guids:
+            if not self._may_begin():
+                return False
+            if await self._take_up(guid):
+                return True
+        return False
+
+    def _may_begin(self) -> bool:
+        tools = self._tools
+        return not (tools.draining.is_set() or tools.slots.locked() or self.circuit.wait_s)
+
+    async def _take_up(self, guid: str) -> bool:
+        """Run a queued generation in a free slot; False where another process was quicker."""
+        await self._tools.slots.acquire()
+        run = None
+        try:
+            run = await self._claim(guid)
+        finally:
+            if run is None:
+                self._tools.slots.release()
+        self._waiting.pop(guid, None)
+        if run is None:
+            return False
+        self._launch(run, run.run())
+        self.watch.announce(Progress(run.generation))
+        return True
+
+    async def _claim(self, guid: str) -> GenerationRun | None:
+        """Claim a queued generation; None where another process was quicker."""
+        generations = self._generations
+        async with generations.open_context() as context:
+            if not await generations.claim(context, guid, self._tools.lease(), datetime.now(UTC)):
+                return None
+        return await self._load_run(guid)
+
+    async def _load_run(self, guid: str) -> GenerationRun:
+        generations = self._generations
+        async with generations.open_context() as context:
+            (generation,) = await generations.get_generations(context, [guid])
+            origin = await generations.get_origin(context, guid)
+            attempts = await generations.get_attempts(context, guid)
+        return GenerationRun(self._tools, generation, origin, attempts)
+
+    # Settling what dead processes left
+
+    async def _settle(self) -> None:
+        """Settle at the start, and again whenever a lease may have run out."""
+        while True:
+            try:
+                await self.settle()
+            except StorageException as error:
+                logger.warning("nothing can be settled: %s: %s", error.code, error.reason)
+            except Exception:
+                logger.exception("settling failed unforeseen")
+            await asyncio.sleep(self._tools.lease_s)
+
+    async def settle(self) -> list[str]:
+        """Find out what became of what dead processes left, and return what that was."""
+        await self._tools.store.sweep()
+        settled: list[str] = []
+        while True:
+            async with self._generations.open_context() as context:
+                stale = await self._generations.list_stale(
+                    context, datetime.now(UTC), SETTLED_AT_ONCE
+                )
+            runs = [run for held in stale if (run := await self._take_over(held))]
+            if not runs:
+                return settled
+            await asyncio.gather(*(self._launch(run, run.settle()) for run in runs))
+            settled += [run.generation.guid for run in runs]
+
+    async def _take_over(self, held: Held) -> GenerationRun | None:
+        """Take over what a dead process left; None where another process was quicker."""
+        async with self._generations.open_context() as context:
+            if not await self._generations.take_over(context, held, self._tools.lease()):
+                return None
+        logger.warning("settling generation %s, which %s left", held.guid, held.lease.runner)
+        return await self._load_run(held.guid)
 
 
-def _inspect(data: bytes) -> tuple[ImageFacts, str]:
-    return check_image(data), hashlib.sha256(data).hexdigest()
+def failure_of(generation: Generation) -> Exception:
+    """Return the error that an ended generation without an image means for who waits for it."""
+    error = generation.error
+    if generation.status is GenerationStatus.CANCELLED:
+        return GenerationCancelledError()
+    if error is None or error.code not in LEAVES:
+        return RuntimeError(f"generation {generation.guid} failed unforeseen")
+    if error.code == ConstraintViolationError.code:
+        faults = [
+            FieldFault(fault["field"], fault["message"], tuple(fault.get("allowed", ())) or None)
+            for fault in error.errors or ()
+        ]
+        return ConstraintViolationError(faults)
+    return LEAVES[error.code](error.message)
 
 
-def _current_task() -> "asyncio.Task[ImageDetail]":
-    task = asyncio.current_task()
-    assert task is not None
-    return task
+def _fingerprint(wish: GenerationCreate) -> str:
+    asked = wish.model_dump(exclude_none=True)
+    return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -23,17 +23,23 @@ from pixyproxy.core.exceptions import (
 )
 from pixyproxy.log import request_id_var
 from pixyproxy.service.validation import field_faults
+from pixyproxy.web.submission import replay_headers
 
 logger = logging.getLogger(__name__)
 
 STATUS: Mapping[type[PixyProxyException], int] = {
     exceptions.ConstraintViolationError: 422,
     exceptions.PromptRejectedError: 422,
+    exceptions.IdempotencyConflictError: 422,
     exceptions.GeneratorBusyError: 429,
     exceptions.GeneratorAccountError: 502,
     exceptions.GeneratorUnavailableError: 503,
     exceptions.GeneratorTimeoutError: 504,
     exceptions.BadGeneratorResponseError: 502,
+    exceptions.GenerationNotFoundError: 404,
+    exceptions.GenerationStateError: 409,
+    exceptions.GenerationCancelledError: 409,
+    exceptions.StillRunningError: 202,
     exceptions.ImageNotFoundError: 404,
     exceptions.AuthenticationError: 401,
     exceptions.OverloadedError: 503,
@@ -96,7 +102,7 @@ class ExceptionHandler:
             logger.error("%s: %s", fault.code, error.reason)
         elif isinstance(error, PixyProxyException):
             logger.info("refused code=%s", fault.code)
-        headers = dict(fault.headers or {})
+        headers = {**(fault.headers or {}), **replay_headers(request)}
         if fault.status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods(request)):
             headers["Allow"] = ", ".join(methods)
         request_id = request_id_var.get()

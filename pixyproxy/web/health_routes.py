@@ -24,9 +24,14 @@ async def live() -> Live:
     summary="Can the service do its work?",
 )
 async def ready(health: HealthOfService, response: Response) -> Ready:
-    """Ask the database and the image folder; fail while the service stops."""
+    """Ask the database and the image folder; fail while the service stops.
+
+    Without the image model's server it is `degraded` only: what is kept is found and served.
+    """
     checks = await health.check()
     if all(verdict == "ok" for verdict in checks.values()):
         return Ready(status="ok", checks=checks)
+    if health.is_ready(checks):
+        return Ready(status="degraded", checks=checks)
     response.status_code = 503
     return Ready(status="unavailable", checks=checks)

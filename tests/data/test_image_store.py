@@ -2,8 +2,11 @@
 
 import asyncio
 import errno
+import hashlib
+import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +33,12 @@ def store(folder: Path) -> ImageStore:
     store = ImageStore(folder, min_free_mb=0)
     store.open()
     return store
+
+
+@pytest.fixture
+def other_store(folder: Path) -> ImageStore:
+    """The store as another process has it."""
+    return ImageStore(folder, min_free_mb=0)
 
 
 def path_of(folder: Path, guid: str, extension: str = "png") -> Path:
@@ -165,7 +174,7 @@ def test_the_order_of_a_write(folder: Path, tmp_path: Path) -> None:
         "from pixyproxy.data.image_store import ImageStore\n"
         "from pixyproxy.core.models import ContentType\n"
         "store = ImageStore(Path(sys.argv[1]), min_free_mb=0); store.open()\n"
-        "asyncio.run(store.write(sys.argv[2], ContentType.PNG, b'x' * 5000))\n"
+        "asyncio.run(store.write(sys.argv[2], ContentType.PNG, b'x' * 5000, b'{}'))\n"
     )
     guid = make_guid()
     log = tmp_path / "strace.log"
@@ -176,10 +185,11 @@ def test_the_order_of_a_write(folder: Path, tmp_path: Path) -> None:
     steps = []
     for line in log.read_text().splitlines():
         call = line.split(maxsplit=1)[1]
-        if call.startswith("write(") and f".{guid}" in call:
-            steps.append("write")
-        elif call.startswith("fsync(") and f".{guid}" in call:
-            steps.append("fsync file")
+        name = next((name for name in (f"{guid}.json", f"{guid}.png") if name in call), "")
+        if call.startswith("write(") and name:
+            steps.append(f"write {name[37:]}")
+        elif call.startswith("fsync(") and name:
+            steps.append(f"fsync {name[37:]}")
         elif call.startswith("rename") and guid in call:
             steps.append("rename")
         elif call.startswith("fsync(") and f"<{shard}>" in call:
@@ -187,6 +197,71 @@ def test_the_order_of_a_write(folder: Path, tmp_path: Path) -> None:
         elif call.startswith("fsync(") and str(folder) in call:
             steps.append("fsync parent")
     assert steps == [
-        *("fsync parent", "fsync parent"),
-        *("write", "fsync file", "rename", "fsync folder"),
+        *("fsync parent", "fsync parent", "fsync parent"),
+        *("write json", "fsync json"),
+        *("write png", "fsync png", "rename", "fsync folder"),
     ]
+
+
+async def test_a_sidecar_lies_beside_its_image_until_it_is_dropped(
+    store: ImageStore, folder: Path
+) -> None:
+    guid = make_guid()
+    assert await store.read_sidecar(guid) is None
+    await store.write(guid, ContentType.PNG, DATA, b'{"a": 1}')
+    assert await store.read_sidecar(guid) == b'{"a": 1}'
+    await store.drop_sidecar(guid)
+    await store.drop_sidecar(guid)
+    assert await store.read_sidecar(guid) is None
+    assert files_in(folder) == [path_of(folder, guid)]
+
+
+async def test_what_a_living_process_writes_is_not_swept(
+    store: ImageStore, other_store: ImageStore, folder: Path
+) -> None:
+    await store.check_writable()
+    (scratch,) = (folder / ".tmp").iterdir()
+    (scratch / "half.png").write_bytes(b"half")
+    await other_store.sweep()
+    await store.sweep()
+    assert (scratch / "half.png").exists()
+    await store.write(make_guid(), ContentType.PNG, DATA)
+
+
+async def test_what_a_dead_process_left_is_swept_and_what_is_whole_is_put_in_its_place(
+    store: ImageStore, other_store: ImageStore, folder: Path
+) -> None:
+    whole, half, stranger = make_guid(), make_guid(), make_guid()
+    sidecar = json.dumps({"sha256": hashlib.sha256(DATA).hexdigest()}).encode()
+    for guid in (whole, half):
+        await store.write(guid, ContentType.PNG, DATA, sidecar)
+        path_of(folder, guid).unlink()
+    (scratch,) = (folder / ".tmp").iterdir()
+    (scratch / f"{whole}.png").write_bytes(DATA)
+    (scratch / f"{half}.png").write_bytes(DATA[:-1])
+    (scratch / f"{stranger}.png").write_bytes(DATA)
+    (scratch / "probe-1").write_bytes(b"probe")
+    store.close()
+    await other_store.sweep()
+    assert not list((folder / ".tmp").iterdir())
+    assert await other_store.read(whole, ContentType.PNG) == DATA
+    assert not path_of(folder, half).exists()
+    assert not path_of(folder, stranger).exists()
+
+
+async def test_writing_goes_on_though_the_folder_for_it_was_removed(
+    store: ImageStore, folder: Path
+) -> None:
+    await store.check_writable()
+    shutil.rmtree(folder / ".tmp")
+    guid = make_guid()
+    await store.write(guid, ContentType.PNG, DATA)
+    assert await store.read(guid, ContentType.PNG) == DATA
+
+
+async def test_many_processes_begin_and_sweep_at_once(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    stores = [ImageStore(folder, min_free_mb=0) for _ in range(16)]
+    sweeps = (store.sweep() for store in stores)
+    await asyncio.gather(*(store.check_writable() for store in stores), *sweeps)
+    assert len(list((folder / ".tmp").iterdir())) == 16

@@ -16,16 +16,30 @@ class GenerationRequest:
     parameters: Mapping[str, Any]
     """Exactly the parameters to send: size, quality, style, background, output_format,
     output_compression, moderation; what is not in it is left to the model."""
+    n: int = 1
+    """How many images one call is to draw."""
+    max_n: int = 1
+    """How many images this model draws in one call at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderImage:
-    """What a provider gave: the image's bytes, or a URL that they must be fetched from."""
+    """One image of an answer: its bytes, or a URL that they must be fetched from."""
 
     data: bytes | None = None
     url: str | None = None
     revised_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAnswer:
+    """What a provider gave: at least one image, and what it said of the call."""
+
+    images: tuple[ProviderImage, ...]
+    model: str
+    """The model that answered, as the answer says; else the one that was asked."""
     request_id: str | None = None
+    usage: dict[str, Any] | None = None
 
 
 class ImageProvider(Protocol):
@@ -40,10 +54,11 @@ class ImageProvider(Protocol):
         field that the model would refuse.
         """
 
-    async def generate(self, request: GenerationRequest) -> ProviderImage:
-        """Draw, by at most one paid call.
+    async def generate(self, request: GenerationRequest, *, call_guid: str) -> ProviderAnswer:
+        """Draw `request.n` images, by at most one paid call, which `call_guid` names.
 
-        Raises a leaf of ImagePromptException or of ImageGenerationException.
+        Raises a leaf of ImagePromptException or of ImageGenerationException. A
+        GeneratorUnavailableError says whether anything was sent.
         """
 
     async def aclose(self) -> None:

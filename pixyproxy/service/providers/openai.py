@@ -7,11 +7,12 @@ log, and no more of its answer is read than an image needs.
 
 import asyncio
 import binascii
+import contextlib
 import logging
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeGuard
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -20,18 +21,26 @@ import openai
 import orjson
 import pybase64
 
-from pixyproxy.core.exceptions import BadGeneratorResponseError
-from pixyproxy.core.models import MAX_PROMPT_CHARS, ImageDetailCreate
+from pixyproxy.core.models import MAX_IMAGES, MAX_PROMPT_CHARS, ImageDetailCreate
 from pixyproxy.service.outbound import BoundedTransport
-from pixyproxy.service.providers import GenerationRequest, ProviderImage
-from pixyproxy.service.providers.openai_failures import failure_of_answer, failure_of_connection
+from pixyproxy.service.providers import GenerationRequest, ProviderAnswer, ProviderImage
+from pixyproxy.service.providers.openai_failures import (
+    failure_of_answer,
+    failure_of_connection,
+    watch_sending,
+)
 from pixyproxy.service.providers.profiles import profile_for
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
-MAX_ANSWER_BYTES: Final = 64 * 2**20
-"""The longest answer that is read, decompressed: base64 of a 32 MiB image, and room to spare."""
+MAX_ANSWER_BYTES: Final = 256 * 2**20
+"""The longest answer that is read, decompressed.
+
+An answer that is too long is lost though it was paid for: there is room for base64 of ten PNGs of
+19 MiB, more than a photograph of 3840x2160 commonly takes. An answer is in memory twice while its
+pieces are joined; so much a server can make one call hold, and no more.
+"""
 
 _NO_KEY = "none"
 """The SDK wants a key; servers that ask for none ignore it."""
@@ -42,8 +51,11 @@ _LIMITS = httpx2.Limits(max_connections=None, keepalive_expiry=2)
 _MAX_REFUSAL_BYTES = 64 * 2**10
 _LARGE_BYTES = 4 * 2**20
 _MAX_LARGE_JSON_PARTS = 100_000
+_MAX_USAGE_ENTRIES = 50
+_MAX_USAGE_DEPTH = 3
 
 _BASE64_KEY = re.compile(rb'"b64_json"\s*:\s*"')
+_BACKSLASH = ord("\\")
 _TOKEN = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,100}")
 
 
@@ -92,7 +104,7 @@ class OpenAIProvider:
                 ),
                 follow_redirects=False,
                 trust_env=False,
-                event_hooks={"response": [self._raise_refusal]},
+                event_hooks={"request": [watch_sending], "response": [self._raise_refusal]},
             ),
         )
         self._client.organization = self._client.project = None
@@ -103,34 +115,42 @@ class OpenAIProvider:
         model = image.model or self._default_model
         return profile_for(model).prepare(image, model)
 
-    async def generate(self, request: GenerationRequest) -> ProviderImage:
-        """Draw by one POST, which is never repeated."""
+    async def generate(self, request: GenerationRequest, *, call_guid: str) -> ProviderAnswer:
+        """Draw by one POST, which is never repeated. `call_guid` goes with it as a header."""
         try:
             response = await self._client.images.with_raw_response.generate(
-                model=request.model, prompt=request.prompt, **request.parameters
+                model=request.model,
+                prompt=request.prompt,
+                n=request.n if request.n > 1 else openai.omit,
+                **request.parameters,
+                extra_headers={"X-Client-Request-Id": call_guid},
             )
         except openai.APIConnectionError as error:
             logger.warning("No answer from the model's server: %s", type(error.__cause__).__name__)
-            raise failure_of_connection(error.__cause__) from None
+            raise failure_of_connection(error) from None
         request_id = self._readable(response.headers.get("x-request-id"))
-        answer, encoded = _parted(response.content)
+        body = response.content
         del response  # it holds the body too
-        item = _first_item(answer)
-        data = None
-        if encoded and item.get("b64_json") == "":
-            data = await self._decoded(encoded, request_id)
-        url = item.get("url")
-        url = url if isinstance(url, str) and url else None
-        if data is None and url is None:
+        if len(body) > _LARGE_BYTES:
+            answer, items = await asyncio.to_thread(_read, body)
+        else:
+            answer, items = _read(body)
+        images = tuple(image for image in items if image is not None)
+        if not images:
             self._raise_for_error(HTTPStatus.OK, answer, {}, request_id)
-        revised_prompt = item.get("revised_prompt")
-        if not isinstance(revised_prompt, str):
-            revised_prompt = None
-        return ProviderImage(
-            data=data,
-            url=url,
-            revised_prompt=revised_prompt and revised_prompt[:MAX_PROMPT_CHARS],
+        if len(images) < len(items):
+            logger.warning(
+                "%d of %d items of the model's answer hold no image: request-id=%s",
+                len(items) - len(images),
+                len(items),
+                request_id,
+            )
+        model = answer.get("model")
+        return ProviderAnswer(
+            images=images,
+            model=model if self._is_readable(model) else request.model,
             request_id=request_id,
+            usage=self._numbers(answer.get("usage")),
         )
 
     async def aclose(self) -> None:
@@ -163,23 +183,41 @@ class OpenAIProvider:
         )
         raise failure_of_answer(status, error, headers)
 
-    async def _decoded(self, encoded: memoryview, request_id: str | None) -> bytes:
-        try:
-            if len(encoded) > _LARGE_BYTES:
-                return await asyncio.to_thread(_from_base64, encoded)
-            return _from_base64(encoded)
-        except ValueError:
-            logger.warning("The model's image is no valid base64: request-id=%s", request_id)
-            raise BadGeneratorResponseError from None
+    def _numbers(self, usage: object) -> dict[str, Any] | None:
+        """What of `usage` is numbers and objects of numbers, within bounds; None for nothing."""
+        left = _MAX_USAGE_ENTRIES
+
+        def numbers_in(part: dict[str, Any], depth: int) -> dict[str, Any]:
+            nonlocal left
+            numbers: dict[str, Any] = {}
+            for name, value in part.items():
+                left -= 1
+                if left < 0:
+                    break
+                if not self._is_readable(name):
+                    continue
+                if type(value) in {int, float}:
+                    numbers[name] = value
+                elif isinstance(value, dict) and depth < _MAX_USAGE_DEPTH:
+                    numbers[name] = numbers_in(value, depth + 1)
+            return numbers
+
+        return (isinstance(usage, dict) and numbers_in(usage, 1)) or None
 
     def _readable(self, value: object) -> str | None:
-        """What of the server's may be logged: a short plain token that does not hold our key."""
+        """What of the server's may be logged, or else a mask; None for nothing."""
         if value is None:
             return None
         token = str(value) if isinstance(value, str | int) else ""
-        if not _TOKEN.fullmatch(token) or (self._key and self._key in token):
-            return "[masked]"
-        return token
+        return token if self._is_readable(token) else "[masked]"
+
+    def _is_readable(self, value: object) -> TypeGuard[str]:
+        """Whether it is a short plain token that does not hold our key."""
+        return (
+            isinstance(value, str)
+            and _TOKEN.fullmatch(value) is not None
+            and not (self._key and self._key in value)
+        )
 
 
 def _proxy_for(url: httpx2.URL) -> str | None:
@@ -237,25 +275,58 @@ def _json_object(body: bytes) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _parted(body: bytes) -> tuple[dict[str, Any], memoryview | None]:
-    """The answer with its first `b64_json` emptied, and what stood there, still escaped.
-
-    Parsing that too would take three copies of it, and a quarter more time.
-    """
-    key = _BASE64_KEY.search(body)
-    if key is None:
-        return _json_object(body), None
-    end = body.find(b'"', key.end())
-    return _json_object(body[: key.end()] + body[end:]), memoryview(body)[key.end() : end]
-
-
-def _first_item(answer: Mapping[str, Any]) -> dict[str, Any]:
+def _read(body: bytes) -> tuple[dict[str, Any], list[ProviderImage | None]]:
+    """The answer, and the image that each of its items holds; None for an item without."""
+    answer, encoded = _parted(body)
     data = answer.get("data")
-    item = data[0] if isinstance(data, list) and data else None
-    return item if isinstance(item, dict) else {}
+    items = data[:MAX_IMAGES] if isinstance(data, list) else []
+    return answer, [_image_of(item, encoded) for item in items]
 
 
-def _from_base64(encoded: memoryview) -> bytes:
+def _parted(body: bytes) -> tuple[dict[str, Any], dict[str, memoryview]]:
+    """The answer with a name in the place of each `b64_json`, and by name what stood there.
+
+    Parsing that too would take three copies of it, and a quarter more time. Within a string every
+    quote is escaped, so what is found is always a key and the beginning of its value; and base64
+    has no quotes, so a value with an escaped one stays, as does what comes after MAX_IMAGES of
+    them. What stays is parsed as any other string: cutting out only saves.
+    """
+    whole = memoryview(body)
+    rest: list[memoryview | bytes] = []
+    encoded: dict[str, memoryview] = {}
+    position = 0
+    for index in range(MAX_IMAGES):
+        key = _BASE64_KEY.search(body, position)
+        end = body.find(b'"', key.end()) if key else -1
+        if key is None or end < 0:
+            break
+        if body[end - 1] == _BACKSLASH:
+            rest.append(whole[position:end])
+        else:
+            name = f"#{index}"
+            encoded[name] = whole[key.end() : end]
+            rest += whole[position : key.end()], name.encode()
+        position = end
+    return _json_object(b"".join([*rest, whole[position:]])), encoded
+
+
+def _image_of(item: object, encoded: Mapping[str, memoryview]) -> ProviderImage | None:
+    if not isinstance(item, dict):
+        return None
+    text, url, revised_prompt = map(item.get, ("b64_json", "url", "revised_prompt"))
+    data = None
+    if isinstance(text, str):  # what is no base64 must not hide a URL that may do
+        with contextlib.suppress(ValueError):
+            data = _from_base64(encoded.get(text, text.encode()))
+    if not isinstance(url, str) or not url:
+        url = None
+    if data is None and url is None:
+        return None
+    revised_prompt = revised_prompt[:MAX_PROMPT_CHARS] if isinstance(revised_prompt, str) else None
+    return ProviderImage(data=data, url=url, revised_prompt=revised_prompt)
+
+
+def _from_base64(encoded: memoryview | bytes) -> bytes:
     """Raises ValueError for what is no base64; a data: URL and line breaks are let pass."""
     try:
         data = pybase64.b64decode(encoded, validate=True)

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx2
+import openai
 
 from pixyproxy.core.exceptions import (
     BadGeneratorResponseError,
@@ -56,12 +57,31 @@ _NOT_SENT = (
     httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
 )
+_SENT = "pixyproxy.sent"
 
 
-def failure_of_connection(cause: BaseException | None) -> PixyProxyException:
-    """Return what it means that no whole answer came: was the request sent, or not?"""
-    if isinstance(cause, _NOT_SENT):
-        return GeneratorUnavailableError()
+async def watch_sending(request: httpx2.Request) -> None:
+    """Hook of the HTTP client: note in the request's extensions whether any of it was sent.
+
+    The kind of an error alone does not tell: a proxy that hangs up on CONNECT, before it has seen
+    the request, raises the same as a server that hangs up on the request.
+    """
+
+    async def trace(event: str, info: dict[str, Any]) -> None:
+        if event.endswith(".send_request_headers.started"):
+            request.extensions[_SENT] = info["request"].method != b"CONNECT"
+
+    request.extensions["trace"] = trace
+
+
+def failure_of_connection(error: openai.APIConnectionError) -> PixyProxyException:
+    """Return what it means that no whole answer came: was the request sent, or not?
+
+    Without proof that it was not, it was.
+    """
+    cause = error.__cause__
+    if not error.request.extensions.get(_SENT, not isinstance(cause, _NOT_SENT)):
+        return GeneratorUnavailableError(sent=False)
     if isinstance(cause, ResponseTooLargeError | httpx2.DecodingError):
         return BadGeneratorResponseError()
     return GeneratorTimeoutError()
@@ -94,7 +114,7 @@ def failure_of_answer(
 
 def _fault_of(error: Mapping[str, Any]) -> FieldFault:
     param = error.get("param")
-    if param not in ("prompt", "model", *PARAMETERS):
+    if param not in ("prompt", "model", "n", *PARAMETERS):
         return FieldFault("model", "its server refuses this prompt or these parameters")
     if error.get("code") == "unknown_parameter":
         return FieldFault(param, "this model does not know it; leave it out", ())

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
-from pixyproxy.core.models import MAX_PROMPT_CHARS, ImageDetailCreate
+from pixyproxy.core.models import MAX_IMAGES, MAX_PROMPT_CHARS, ImageDetailCreate
 from pixyproxy.service.providers import GenerationRequest
 
 PARAMETERS: Final = (
@@ -84,6 +84,8 @@ class Profile:
     output_format: tuple[str, ...] | None = None
     moderation: tuple[str, ...] | None = None
     max_prompt_chars: int = MAX_PROMPT_CHARS
+    max_n: int = MAX_IMAGES
+    """How many images one call draws at most."""
     defaults: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """What is sent where the caller leaves a parameter out; the model decides the rest."""
 
@@ -101,7 +103,9 @@ class Profile:
                 value = self.defaults.get(name)
             if value is not None:
                 parameters[name] = value
-        return GenerationRequest(model=model, prompt=image.prompt, parameters=parameters)
+        return GenerationRequest(
+            model=model, prompt=image.prompt, parameters=parameters, max_n=self.max_n
+        )
 
     def _faults(self, image: ImageDetailCreate) -> Iterator[FieldFault]:
         if len(image.prompt) > self.max_prompt_chars:
@@ -180,6 +184,7 @@ DALL_E_3: Final = Profile(
     output_format=(),
     moderation=(),
     max_prompt_chars=4_000,
+    max_n=1,
     defaults=MappingProxyType({"size": "1024x1024", "quality": "hd", "style": "vivid"}),
 )
 GPT_IMAGE_1: Final = Profile(

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from pixyproxy import __version__
 from pixyproxy.core.models import ImageDetailCreate
-from pixyproxy.service.providers import GenerationRequest, ProviderImage
+from pixyproxy.service.providers import GenerationRequest, ProviderAnswer, ProviderImage
 from pixyproxy.service.providers.profiles import SKETCH
 from pixyproxy.service.providers.sketching.canvas import Canvas
 from pixyproxy.service.providers.sketching.picture import draw
@@ -24,7 +24,8 @@ _SATURATION = {"vivid": 1.2, "natural": 0.85}
 class SketchProvider:
     """Draws by Pillow what the prompt's words suggest. Calls no model and costs nothing.
 
-    The same prompt and parameters give the same bytes in one version of PixyProxy.
+    The same prompt and parameters give the same bytes in one version of PixyProxy; each of
+    several images is another one, and the first is the one that would be drawn alone.
     """
 
     name = "sketch"
@@ -33,20 +34,24 @@ class SketchProvider:
         """Check against the sketch's profile; the model is `sketch`, whatever was asked for."""
         return SKETCH.prepare(image, self.name)
 
-    async def generate(self, request: GenerationRequest) -> ProviderImage:
-        """Draw in a thread: it is work for a processor."""
-        return ProviderImage(data=await asyncio.to_thread(_sketch, request))
+    async def generate(self, request: GenerationRequest, *, call_guid: str) -> ProviderAnswer:
+        """Draw in a thread, one after another: it is work for a processor."""
+        drawn = [await asyncio.to_thread(_sketch, request, index) for index in range(request.n)]
+        return ProviderAnswer(
+            images=tuple(ProviderImage(data=data) for data in drawn), model=self.name
+        )
 
     async def aclose(self) -> None:
         """Nothing is open."""
 
 
-def _sketch(request: GenerationRequest) -> bytes:
+def _sketch(request: GenerationRequest, index: int) -> bytes:
     parameters = dict(request.parameters)
     size = parameters.get("size", "auto")
     width, height = map(int, (_DEFAULT_SIZE if size == "auto" else size).split("x"))
-    identity = json.dumps([__version__, request.prompt, parameters], sort_keys=True)
-    seed = int.from_bytes(hashlib.sha256(identity.encode()).digest())
+    identity = [__version__, request.prompt, parameters, *([index] if index else [])]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).digest()
+    seed = int.from_bytes(digest)
     rng = random.Random(seed)  # noqa: S311  a picture is no secret
     transparent = parameters.get("background") == "transparent"
     canvas = Canvas(width, height, rng, transparent=transparent)

@@ -17,12 +17,18 @@ from pixyproxy.core.exceptions import (
     PromptRejectedError,
 )
 from pixyproxy.core.models import ImageDetailCreate
-from pixyproxy.service.providers import GenerationRequest, ImageProvider
+from pixyproxy.service.providers import (
+    GenerationRequest,
+    ImageProvider,
+    ProviderAnswer,
+    ProviderImage,
+)
 from pixyproxy.service.providers.openai import OpenAIProvider
 from tests import model_server as ms
 from tests.model_server import ModelServer
 
 KEY = "sk-secret-0123456789"
+CALL = "f4b0a0a6-6d0f-4c3e-8a53-2b1d7a7cf7e5"
 PROMPT = "a cat that nobody may log"
 SECRETS = (KEY, "UPSTREAM", PROMPT, "AAAA", "<script>")
 LOGGER = "pixyproxy.service.providers.openai"
@@ -53,14 +59,27 @@ async def provider(server):
     await provider.aclose()
 
 
-def a_request(model: str = "gpt-image-2", **parameters) -> GenerationRequest:
-    return GenerationRequest(model=model, prompt=PROMPT, parameters=parameters)
+def a_request(model: str = "gpt-image-2", *, n: int = 1, **parameters) -> GenerationRequest:
+    return GenerationRequest(model=model, prompt=PROMPT, parameters=parameters, n=n)
+
+
+async def answer_of(
+    provider: ImageProvider, request: GenerationRequest | None = None
+) -> ProviderAnswer:
+    return await provider.generate(request or a_request(), call_guid=CALL)
+
+
+async def only_image(
+    provider: ImageProvider, request: GenerationRequest | None = None
+) -> ProviderImage:
+    (image,) = (await answer_of(provider, request)).images
+    return image
 
 
 async def failure_of(provider: ImageProvider, caplog) -> PixyProxyException:
     """What generate() raises, having checked that it and its one log line betray nothing."""
     with caplog.at_level(logging.DEBUG, LOGGER), pytest.raises(PixyProxyException) as caught:
-        await provider.generate(a_request())
+        await answer_of(provider)
     ours = [record for record in caplog.records if record.name == LOGGER]
     assert [record.levelname for record in ours] == ["WARNING"]
     for text in (str(caught.value), caught.value.message, caplog.text):
@@ -71,10 +90,11 @@ async def failure_of(provider: ImageProvider, caplog) -> PixyProxyException:
 
 class TestTheRequest:
     async def test_holds_just_what_it_should(self, server, provider):
-        await provider.generate(a_request(size="1536x864", quality="low"))
+        await answer_of(provider, a_request(size="1536x864", quality="low"))
         (received,) = server.requests
         assert (received.method, received.path) == ("POST", "/v1/images/generations")
         assert received.headers["authorization"] == f"Bearer {KEY}"
+        assert received.headers["x-client-request-id"] == CALL
         assert received.json == {
             "model": "gpt-image-2",
             "prompt": PROMPT,
@@ -83,7 +103,7 @@ class TestTheRequest:
         }
 
     async def test_holds_no_parameter_that_is_not_set(self, server, provider):
-        await provider.generate(a_request())
+        await answer_of(provider)
         assert server.requests[0].json == {"model": "gpt-image-2", "prompt": PROMPT}
 
     async def test_can_hold_every_parameter(self, server, provider):
@@ -96,13 +116,13 @@ class TestTheRequest:
             "output_compression": 0,
             "moderation": "low",
         }
-        await provider.generate(a_request("flux", **parameters))
+        await answer_of(provider, a_request("flux", **parameters))
         assert server.requests[0].json == {"model": "flux", "prompt": PROMPT, **parameters}
 
     @pytest.mark.parametrize("suffix", ["", "/"])
     async def test_goes_to_the_base_urls_path(self, server, suffix):
         provider = opened(f"{server.origin}/some/prefix{suffix}")
-        await provider.generate(a_request())
+        await answer_of(provider)
         await provider.aclose()
         assert server.requests[0].path == "/some/prefix/images/generations"
 
@@ -110,7 +130,7 @@ class TestTheRequest:
     async def test_has_a_placeholder_where_there_is_no_key(self, server, monkeypatch, key):
         monkeypatch.setenv("OPENAI_API_KEY", "of-the-environment")
         provider = opened(server.base_url, api_key=key)
-        await provider.generate(a_request())
+        await answer_of(provider)
         await provider.aclose()
         assert server.requests[0].headers["authorization"] == "Bearer none"
 
@@ -119,7 +139,7 @@ class TestTheRequest:
             monkeypatch.setenv(f"OPENAI_{name}", "of-the-environment")
         monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Leak: of-the-environment")
         provider = opened(server.base_url)
-        await provider.generate(a_request())
+        await answer_of(provider)
         await provider.aclose()
         headers = server.requests[0].headers
         assert "of-the-environment" not in str(headers)
@@ -130,14 +150,14 @@ class TestTheRequest:
         monkeypatch.setenv("http_proxy", scheme + server.origin.removeprefix("http://"))
         monkeypatch.setenv("no_proxy", "direct.invalid")
         provider = opened("http://model.invalid/v1")
-        await provider.generate(a_request())
+        await answer_of(provider)
         await provider.aclose()
         assert server.requests[0].path == "http://model.invalid/v1/images/generations"
 
     async def test_goes_straight_to_loopback(self, server, monkeypatch):
         monkeypatch.setenv("http_proxy", ms.unused_base_url())
         provider = opened(server.base_url)
-        await provider.generate(a_request())
+        await answer_of(provider)
         await provider.aclose()
         assert server.posts == 1
 
@@ -151,7 +171,7 @@ class TestTheRequest:
 class TestPreparing:
     def test_the_default_model(self, provider):
         request = provider.prepare(ImageDetailCreate(prompt="a cat"))
-        assert request == GenerationRequest("gpt-image-2", "a cat", {})
+        assert request == GenerationRequest("gpt-image-2", "a cat", {}, n=1, max_n=10)
 
     def test_the_callers_model(self, provider):
         request = provider.prepare(ImageDetailCreate(prompt="a cat", model="dall-e-3"))
@@ -167,20 +187,19 @@ class TestPreparing:
 class TestTheImage:
     async def test_comes_as_base64(self, server, provider):
         server.answer_with(ms.image(ms.png()))
-        image = await provider.generate(a_request())
+        image = await only_image(provider)
         assert image.data == ms.png()
         assert (image.url, image.revised_prompt) == (None, None)
-        assert image.request_id == "req_0123456789abcdef"
 
     async def test_comes_as_a_url_from_dall_e(self, server, provider):
-        image = await provider.generate(a_request("dall-e-3", size="1024x1024"))
+        image = await only_image(provider, a_request("dall-e-3", size="1024x1024"))
         assert image.data is None
         assert image.url.startswith(f"{server.origin}/files/")
         assert image.revised_prompt == f"{PROMPT}, in great detail"
 
     async def test_of_many_megabytes(self, server, provider):
         server.answer_with(ms.image(ms.noise_png(8_000_000)))
-        image = await provider.generate(a_request())
+        image = await only_image(provider)
         assert image.data == ms.noise_png(8_000_000)
 
     @pytest.mark.parametrize(
@@ -195,7 +214,7 @@ class TestTheImage:
     )
     async def test_in_unusual_dress(self, server, provider, fields):
         server.answer_with(ms.item(**fields))
-        image = await provider.generate(a_request())
+        image = await only_image(provider)
         assert (image.data, image.url, image.revised_prompt) == (b"png", None, None)
 
     @pytest.mark.parametrize(
@@ -204,39 +223,176 @@ class TestTheImage:
             rb'{"data":[{"b64_json":"\/\/\/\/"}]}',
             rb' { "data" : [ { "b64_json" : "////" , "more": "\"b64_json\": \"AAAA\"" } ] } ',
             rb'{"data":[{"revised_prompt":"\"b64_json\":\"AAAA\"","b64_json":"////"}]}',
-            rb'{"data":[{"b64_json":"////"},{"b64_json":"AAAA"}]}',
+            rb'{"b64_json":"AAAA","data":[{"b64_json":"////"}]}',
+            rb'{"x\"b64_json":"AAAA","data":[{"b64_json":"////"}]}',
+            rb'{"data":[{"b64_json":"a\"b64_json\":\"AAAA","b64_json":"////"}]}',
+            rb'{"data":[{"b64_json":"AAAA\\","b64_json":"////"}]}',
+            rb'{"data":[{"\u006264_json":"////"}]}',
+            b'{"more":[' + b'{"b64_json":"AAAA"},' * 20 + b'{}],"data":[{"b64_json":"////"}]}',
         ],
     )
     async def test_in_unusual_json(self, server, provider, body):
         server.answer_with(ms.answer(body=body))
-        assert (await provider.generate(a_request())).data == b"\xff\xff\xff"
+        assert (await only_image(provider)).data == b"\xff\xff\xff"
 
     @pytest.mark.parametrize("b64_json", [None, "", 5])
     async def test_at_a_url_where_there_is_no_base64(self, server, provider, b64_json):
         server.answer_with(ms.item(b64_json=b64_json, url="https://example.com/a.png"))
-        image = await provider.generate(a_request())
+        image = await only_image(provider)
         assert (image.data, image.url) == (None, "https://example.com/a.png")
 
     async def test_may_take_its_time(self, server, provider):
         server.answer_with(ms.after_release(ms.image(ms.png())))
-        task = asyncio.create_task(provider.generate(a_request()))
+        task = asyncio.create_task(answer_of(provider))
         await server.requests_arrived(1)
         assert not task.done()
         server.release()
-        assert (await task).data == ms.png()
+        assert (await task).images[0].data == ms.png()
 
     async def test_bytes_are_not_judged_here(self, server, provider):
         server.answer_with(ms.image(ms.SVG))
-        assert (await provider.generate(a_request())).data == ms.SVG
+        assert (await only_image(provider)).data == ms.SVG
 
     async def test_a_long_revised_prompt_is_cut(self, server, provider):
         server.answer_with(ms.image(ms.png(), revised_prompt="x" * 50_000))
-        assert len((await provider.generate(a_request())).revised_prompt) == 32_000
+        assert len((await only_image(provider)).revised_prompt) == 32_000
 
     async def test_a_request_id_of_no_shape_is_masked(self, server, provider):
         headers = {"x-request-id": f"req {KEY}"}
         server.answer_with(ms.answer(body={"data": [{"b64_json": "cG5n"}]}, headers=headers))
-        assert (await provider.generate(a_request())).request_id == "[masked]"
+        assert (await answer_of(provider)).request_id == "[masked]"
+
+
+class TestSeveralImages:
+    async def test_are_drawn_by_one_call(self, server, provider):
+        answer = await answer_of(provider, a_request(size="64x64", n=10))
+        assert len({image.data for image in answer.images}) == 10
+        assert [request.json["n"] for request in server.requests] == [10]
+
+    async def test_come_as_urls_too(self, server, provider):
+        answer = await answer_of(provider, a_request("dall-e-2", n=3))
+        assert len({image.url for image in answer.images}) == 3
+        assert {image.data for image in answer.images} == {None}
+
+    async def test_each_with_its_revised_prompt(self, server, provider):
+        server.answer_with(
+            data([{"b64_json": "cG5n", "revised_prompt": "one"}, {"url": "u", "b64_json": None}])
+        )
+        assert (await answer_of(provider, a_request(n=2))).images == (
+            ProviderImage(data=b"png", revised_prompt="one"),
+            ProviderImage(url="u"),
+        )
+
+    @pytest.mark.parametrize(
+        "bad",
+        [None, [], {}, {"b64_json": "%%%"}, {"b64_json": 5}, {"b64_json": "", "url": ""}, "cG5n"],
+    )
+    async def test_what_is_none_is_dropped(self, server, provider, caplog, bad):
+        server.answer_with(data([{"b64_json": "AAAA"}, bad, {"b64_json": "////"}]))
+        answer = await answer_of(provider, a_request(n=3))
+        assert [image.data for image in answer.images] == [b"\x00\x00\x00", b"\xff\xff\xff"]
+        (record,) = [record for record in caplog.records if record.name == LOGGER]
+        assert (record.levelname, record.args) == ("WARNING", (1, 3, "req_0123456789abcdef"))
+
+    async def test_a_url_serves_where_the_base64_is_none(self, server, provider):
+        server.answer_with(ms.item(b64_json="%%%", url="https://example.com/a.png"))
+        image = await only_image(provider)
+        assert (image.data, image.url) == (None, "https://example.com/a.png")
+
+    @pytest.mark.parametrize(("items", "kept"), [(1, 1), (3, 3), (11, 10), (50_000, 10)])
+    async def test_fewer_and_more_than_asked_for(self, server, provider, items, kept):
+        server.answer_with(data([{"b64_json": "cG5n"}] * items))
+        assert len((await answer_of(provider, a_request(n=2))).images) == kept
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            rb'{"data":[{"b64_json":"A\"b64_json\":\"AAAA\""},{"b64_json":"////"}]}',
+            rb'{"data":[{"b64_json":"AAAA\\"},{"b64_json":"////"}]}',
+            rb'{"data":[{"b64_json":"\""},{"b64_json" :\n"////"}]}'.replace(rb"\n", b"\n"),
+            rb'{"data":[{"revised_prompt":"\"b64_json\":\""},{"b64_json":"////"}]}',
+            rb'{"data":[{"b64_json":"%","b64_json":"////"}]}',
+        ],
+    )
+    async def test_hostile_text_hides_no_image(self, server, provider, body):
+        server.answer_with(ms.answer(body=body))
+        assert (await only_image(provider)).data == b"\xff\xff\xff"
+
+    @pytest.mark.parametrize(
+        "junk",
+        [
+            b'"b64_json":"",' * 500_000,
+            b'"b64_json"' * 500_000,
+            b'"b64_json":"\\"' * 500_000,
+            b'"b64_json"' + b" " * 8_000_000,
+            b'{"b64_json":"' + b'\\"' * 4_000_000,
+        ],
+    )
+    async def test_much_that_looks_like_images_is_none(self, server, provider, junk):
+        server.answer_with(ms.answer(body=b'{"data":[' + junk))
+        with pytest.raises(BadGeneratorResponseError):
+            await answer_of(provider)
+
+    async def test_ten_large_ones_take_little_more_memory_than_they_must(self, server, provider):
+        size = 2_000_000
+        server.answer_with(ms.image(ms.noise_png(size)))
+        body = size * 10 * 4 // 3
+        await answer_of(provider)
+        tracemalloc.start()
+        try:
+            answer = await answer_of(provider, a_request(n=10))
+            # The server in this process holds the body too, as text and as bytes.
+            assert tracemalloc.get_traced_memory()[1] < 5.5 * body
+        finally:
+            tracemalloc.stop()
+        assert {image.data for image in answer.images} == {ms.noise_png(size)}
+
+
+class TestWhatTheAnswerSaysOfTheCall:
+    async def test_the_usage(self, server, provider):
+        answer = await answer_of(provider, a_request(size="64x64", n=2))
+        assert answer.usage == ms.usage(2)
+        assert answer.request_id == "req_0123456789abcdef"
+        assert answer.model == "gpt-image-2"
+
+    @pytest.mark.parametrize(
+        ("usage", "kept"),
+        [
+            (None, None),
+            ("UPSTREAM", None),
+            ([1], None),
+            ({}, None),
+            ({"a": "UPSTREAM", "b": True, "c": None, "d": [1]}, None),
+            ({"a": 1, "b": 0.5, "c": "2"}, {"a": 1, "b": 0.5}),
+            ({"a b": 1, "<b>": 1, "x" * 101: 1, KEY: 1, "": 1, "ok": 1}, {"ok": 1}),
+            ({"a": {"b": {"c": 1, "d": {"e": 1}}}}, {"a": {"b": {"c": 1}}}),
+            ({f"k{i}": i for i in range(60)}, {f"k{i}": i for i in range(50)}),
+            (
+                {f"k{i}": {"x": 1, "y": 2} for i in range(60)},
+                {f"k{i}": {"x": 1, "y": 2} for i in range(16)} | {"k16": {"x": 1}},
+            ),
+        ],
+    )
+    async def test_of_the_usage_only_numbers_are_kept(self, server, provider, usage, kept):
+        body = {"data": [{"b64_json": "cG5n"}], "usage": usage}
+        server.answer_with(ms.answer(body=body))
+        assert (await answer_of(provider)).usage == kept
+
+    @pytest.mark.parametrize(
+        ("said", "model"),
+        [
+            ("gpt-image-2-2026-04-21", "gpt-image-2-2026-04-21"),
+            (None, "gpt-image-2"),
+            ("", "gpt-image-2"),
+            (5, "gpt-image-2"),
+            ("UPSTREAM WORDS", "gpt-image-2"),
+            ("x" * 101, "gpt-image-2"),
+            (f"gpt-{KEY}", "gpt-image-2"),
+        ],
+    )
+    async def test_the_model(self, server, provider, said, model):
+        server.answer_with(ms.answer(body={"data": [{"b64_json": "cG5n"}], "model": said}))
+        assert (await answer_of(provider)).model == model
 
 
 def data(value) -> ms.Behaviour:
@@ -295,7 +451,7 @@ async def test_an_answer_without_end_does_not_fill_memory(server, endless, statu
     tracemalloc.start()
     try:
         with pytest.raises((BadGeneratorResponseError, GeneratorUnavailableError)):
-            await provider.generate(a_request())
+            await answer_of(provider)
         assert tracemalloc.get_traced_memory()[1] < 16 * 2**20
     finally:
         tracemalloc.stop()
@@ -351,7 +507,7 @@ async def test_cancelling_passes_through(caplog):
     with ModelServer() as server:
         server.answer_with(ms.hang())
         provider = opened(server.base_url)
-        task = asyncio.create_task(provider.generate(a_request()))
+        task = asyncio.create_task(answer_of(provider))
         await server.requests_arrived(1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -429,7 +585,9 @@ async def test_the_log_names_the_refusal(server, provider, caplog):
         ({"code": "unknown_parameter", "param": "style"}, "style"),
         ({"code": "string_above_max_length", "param": "prompt"}, "prompt"),
         ({"code": "invalid_value", "param": "model"}, "model"),
-        ({"code": "unknown_parameter", "param": "n"}, "model"),
+        ({"code": "unknown_parameter", "param": "n"}, "n"),
+        ({"code": "invalid_value", "param": "n"}, "n"),
+        ({"code": "unknown_parameter", "param": "user"}, "model"),
         ({"code": None, "param": None}, "model"),
         ({"code": "invalid_value", "param": ["size"]}, "model"),
     ],
@@ -442,10 +600,15 @@ async def test_a_refused_parameter(server, provider, caplog, refusal, field):
 
 
 async def test_the_servers_own_check_of_parameters(server, provider):
-    with pytest.raises(ConstraintViolationError) as caught:
-        await provider.generate(a_request(style="vivid"))
-    (fault,) = caught.value.faults
-    assert (fault.field, fault.allowed) == ("style", ())
+    for request, told in (
+        (a_request(style="vivid"), ("style", ())),
+        (a_request("dall-e-3", n=2), ("n", None)),
+        (a_request(n=11), ("n", None)),
+    ):
+        with pytest.raises(ConstraintViolationError) as caught:
+            await answer_of(provider, request)
+        (fault,) = caught.value.faults
+        assert (fault.field, fault.allowed) == told
 
 
 def http_date(seconds: int) -> str:

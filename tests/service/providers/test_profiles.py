@@ -1,3 +1,4 @@
+import inspect
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
@@ -5,7 +6,7 @@ from openai.types import ImageModel
 from openai.types.image_generate_params import ImageGenerateParamsBase
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
-from pixyproxy.core.models import ImageDetailCreate
+from pixyproxy.core.models import MAX_IMAGES, ImageDetailCreate
 from pixyproxy.service.providers.profiles import (
     CHOICES,
     FAMILIES,
@@ -62,6 +63,31 @@ class TestAgainstTheSDK:
 
     def test_each_parameter_is_one_of_its(self):
         assert set(PARAMETERS) <= set(get_type_hints(ImageGenerateParamsBase))
+
+    def test_the_most_images_are_as_many_as_it_says(self):
+        said = " ".join(inspect.getsource(ImageGenerateParamsBase).split())
+        assert f"number of images to generate. Must be between 1 and {MAX_IMAGES}." in said
+
+
+@pytest.mark.parametrize(
+    ("model", "most"),
+    [
+        ("dall-e-3", 1),
+        ("dall-e-2", 10),
+        ("gpt-image-1-mini", 10),
+        ("gpt-image-2.6-flare", 10),
+        ("chatgpt-image-latest", 10),
+        ("flux", 10),
+    ],
+)
+def test_how_many_images_one_call_draws(model, most):
+    request = profile_for(model).prepare(ImageDetailCreate(prompt="a cat"), model)
+    assert (request.n, request.max_n) == (1, most)
+    assert "n" not in request.parameters
+
+
+def test_the_sketch_draws_ten_by_one_call():
+    assert SKETCH.prepare(ImageDetailCreate(prompt="a cat"), "sketch").max_n == 10
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from io import BytesIO
 from itertools import combinations
 
@@ -28,10 +29,14 @@ PROMPTS = (
 
 async def sketch(prompt: str, **parameters) -> bytes:
     image = ImageDetailCreate(prompt=prompt, **{"size": "256x256", **parameters})
-    provider = SketchProvider()
-    data = (await provider.generate(provider.prepare(image))).data
-    assert data is not None
+    (data,) = await sketches(SketchProvider().prepare(image))
     return data
+
+
+async def sketches(request: GenerationRequest) -> list[bytes]:
+    answer = await SketchProvider().generate(request, call_guid="a-call")
+    assert (answer.model, answer.usage, answer.request_id) == ("sketch", None, None)
+    return [image.data for image in answer.images if image.data is not None]
 
 
 def decoded(data: bytes) -> Image.Image:
@@ -63,8 +68,8 @@ def test_same_bytes_in_another_process(hash_seed):
         "from pixyproxy.service.providers import GenerationRequest\n"
         "from pixyproxy.service.providers.sketch import SketchProvider\n"
         f"request = GenerationRequest('sketch', {prompt!r}, {parameters!r})\n"
-        "image = asyncio.run(SketchProvider().generate(request))\n"
-        "print(hashlib.sha256(image.data).hexdigest())\n"
+        "answer = asyncio.run(SketchProvider().generate(request, call_guid='a-call'))\n"
+        "print(hashlib.sha256(answer.images[0].data).hexdigest())\n"
     )
     elsewhere = subprocess.run(
         [sys.executable, "-c", program],
@@ -73,9 +78,17 @@ def test_same_bytes_in_another_process(hash_seed):
         text=True,
         check=True,
     )
-    here = asyncio.run(SketchProvider().generate(GenerationRequest("sketch", prompt, parameters)))
-    assert here.data is not None
-    assert elsewhere.stdout.strip() == hashlib.sha256(here.data).hexdigest()
+    (here,) = asyncio.run(sketches(GenerationRequest("sketch", prompt, parameters)))
+    assert elsewhere.stdout.strip() == hashlib.sha256(here).hexdigest()
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+async def test_several_at_once_begin_with_the_one_drawn_alone_and_differ(prompt):
+    request = GenerationRequest("sketch", prompt, {"size": "64x64"}, n=10)
+    drawn = await sketches(request)
+    assert drawn == await sketches(request)
+    assert drawn[:1] == await sketches(replace(request, n=1))
+    assert len({decoded(data).tobytes() for data in drawn}) == 10
 
 
 async def test_different_prompts_look_different():

@@ -1,0 +1,664 @@
+"""One generation, run by this process: its calls, what they gave, and its end.
+
+Whatever is to happen next is written down first, so that where this process dies another one knows
+what it left: not sent, sent, answered, or stored.
+"""
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pixyproxy.core import make_guid
+from pixyproxy.core.exceptions import (
+    INTERNAL_ERROR_CODE,
+    BadGeneratorResponseError,
+    ConstraintViolationError,
+    GeneratorBusyError,
+    GeneratorTimeoutError,
+    GeneratorUnavailableError,
+    PixyProxyException,
+    PromptRejectedError,
+    StorageException,
+    default_message,
+)
+from pixyproxy.core.models import (
+    MAX_IMAGES,
+    Answer,
+    AnsweredImage,
+    Attempt,
+    AttemptStatus,
+    Generation,
+    GenerationError,
+    GenerationStatus,
+    ImageDetail,
+)
+from pixyproxy.core.text import make_filename
+from pixyproxy.data.generation_repository import GenerationRepository, Lease, Origin
+from pixyproxy.data.image_repository import ImageRepositoryInterface
+from pixyproxy.data.image_store import ImageStore
+from pixyproxy.service.circuit import Circuit
+from pixyproxy.service.generation_watch import Progress
+from pixyproxy.service.image_check import ImageFacts, check_image
+from pixyproxy.service.image_fetcher import ImageFetcher
+from pixyproxy.service.providers import (
+    GenerationRequest,
+    ImageProvider,
+    ProviderAnswer,
+    ProviderImage,
+)
+
+logger = logging.getLogger(__name__)
+
+FETCH_TIMEOUT_S = 60
+FETCH_TRIES = 3
+KEEP_AGAIN_S = 0.5
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 20.0
+STOPPED_MESSAGE = (
+    "The service stopped before the image model answered. Whether it drew (and charged for) "
+    "the image is unknown."
+)
+FETCH_FAILED_MESSAGE = (
+    "The image was drawn, but the URL that the model's server gave did not answer."
+)
+TOO_FEW_MESSAGE = "The image model gave fewer images than were asked for."
+DIED_MESSAGE = (
+    "The service was cut off before it had the image model's whole answer. Whether the model drew "
+    "(and charged for) the image is unknown."
+)
+
+
+class LeaseLostError(Exception):
+    """Another process has taken the generation over."""
+
+
+@dataclass(slots=True)
+class Tools:
+    """What the runs of one process work with."""
+
+    repository: ImageRepositoryInterface
+    generations: GenerationRepository
+    store: ImageStore
+    provider: ImageProvider
+    fetcher: ImageFetcher
+    circuit: Circuit
+    slots: asyncio.Semaphore
+    """A call holds one while it is in flight."""
+    runner: str
+    lease_s: float
+    timeout_s: float
+    announce: Callable[[Progress], None]
+    gave_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the service stops waiting for the model."""
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the service is to stop: nothing new is sent."""
+
+    def lease(self) -> Lease:
+        """Return a lease for this process, from now on."""
+        return Lease(self.runner, _now() + timedelta(seconds=self.lease_s))
+
+
+def cut_into_calls(n: int, max_n: int) -> list[int]:
+    """Return how many images each call is to draw: `n` in all, at most `max_n` at once."""
+    return [min(max_n, n - done) for done in range(0, n, max_n)]
+
+
+class GenerationRun:
+    """Brings one running generation, which this process has the lease of, to its end."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        generation: Generation,
+        origin: Origin,
+        attempts: Sequence[Attempt] = (),
+    ) -> None:
+        self._tools = tools
+        self.generation = generation
+        self._is_new = not attempts
+        self._sizes = cut_into_calls(generation.n, origin.max_n)
+        self._attempts = {attempt.number: attempt for attempt in attempts}
+        self._images: list[ImageDetail] = []
+        self._failures: dict[int, PixyProxyException] = {}
+        self._open_parts = self._parts_to_draw()
+        self._has_lease = True
+        self.late: set[asyncio.Task[None]] = set()
+        """What listens for answers that did not come in time."""
+
+    def make_attempt(self, part: int = 0) -> Attempt:
+        """Return a new attempt at a part, to be written down before its call is sent."""
+        number = max(self._attempts, default=0) + 1
+        attempt = self._attempts[number] = Attempt(
+            generation_guid=self.generation.guid,
+            number=number,
+            part=part,
+            n=self._sizes[part],
+            image_guids=tuple(make_guid() for _ in range(self._sizes[part])),
+            sent_at=_now(),
+        )
+        return attempt
+
+    async def run(self, first: Attempt | None = None) -> None:
+        """Draw what is not drawn yet.
+
+        The caller holds a slot for the first call, and may have written that one down.
+        """
+        async with self._leased():
+            async with asyncio.TaskGroup() as calls:
+                for index, part in enumerate(sorted(self._open_parts)):
+                    calls.create_task(self._hold_slot(part, first, is_held=index == 0))
+                    first = None
+            if self._open_parts and self._has_lease:
+                await self._put_back()
+        self._announce()
+
+    async def settle(self) -> None:
+        """Find out what became of calls that a dead process made; then queue what it did not."""
+        async with self._leased():
+            for attempt in list(self._attempts.values()):
+                if attempt.status is AttemptStatus.SENT:
+                    await self._settle_attempt(attempt)
+            if self._open_parts:
+                await self._put_back()
+            elif not self.generation.status.is_final:
+                await self._record(None)
+        self._announce()
+
+    def _parts_to_draw(self) -> set[int]:
+        """Return the parts of which no call has been answered, refused, or may have been paid."""
+        ended = {
+            attempt.part
+            for attempt in self._attempts.values()
+            if attempt.status not in {AttemptStatus.SENT, AttemptStatus.UNSENT}
+            and attempt.error_code != GeneratorBusyError.code
+        }
+        return set(range(len(self._sizes))) - ended
+
+    # Drawing
+
+    async def _hold_slot(self, part: int, attempt: Attempt | None, *, is_held: bool) -> None:
+        if not is_held:
+            await self._tools.slots.acquire()
+        try:
+            await self._draw_part(part, attempt)
+        except LeaseLostError:
+            logger.warning("generation %s was taken over by another process", self.generation.guid)
+            self._has_lease = False
+        finally:
+            self._tools.slots.release()
+
+    async def _draw_part(self, part: int, attempt: Attempt | None) -> None:
+        """Make one call, again only where it is certain that nothing was accepted."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + self._tools.timeout_s
+        for pause_s in _pauses():
+            if attempt is None:
+                if self._tools.draining.is_set():
+                    return
+                attempt = await self._begin(part)
+            try:
+                answer = await self._call(attempt, ends_at)
+                await self._keep(attempt, answer, ends_at)
+            except PixyProxyException as error:
+                wait_s = self._wait_before_next(error, pause_s)
+                if wait_s is None or loop.time() + wait_s >= ends_at:
+                    await self._record(attempt, failure=error)
+                    return
+                await self._end_in_vain(attempt, error)
+                if await self._is_draining_within(wait_s):
+                    return
+                attempt = None
+            except Exception as error:
+                logger.exception("call %s failed unforeseen", attempt.guid)
+                await self._record(attempt, failure=error)
+                return
+            else:
+                return
+
+    async def _begin(self, part: int) -> Attempt:
+        """Write an attempt down, as long as this process has the generation."""
+        attempt = self.make_attempt(part)
+        generations = self._tools.generations
+        async with generations.open_context() as context:
+            await context.begin_transaction()
+            if not await generations.renew(context, self.generation.guid, self._tools.lease()):
+                raise LeaseLostError
+            await generations.create_attempt(context, attempt)
+            await context.commit_transaction()
+        return attempt
+
+    async def _call(self, attempt: Attempt, ends_at: float) -> ProviderAnswer:
+        """Call the model, and note whether it could be reached."""
+        if not self._tools.circuit.try_it():
+            raise GeneratorUnavailableError(sent=False)
+        logger.info("generation sent call=%s model=%s", attempt.guid, self.generation.model)
+        request = GenerationRequest(
+            model=self.generation.model,
+            prompt=self.generation.prompt,
+            parameters=self.generation.parameters,
+            n=attempt.n,
+        )
+        call = asyncio.create_task(self._tools.provider.generate(request, call_guid=attempt.guid))
+        gave_up = asyncio.create_task(self._tools.gave_up.wait())
+        timeout_s = ends_at - asyncio.get_running_loop().time()
+        try:
+            await asyncio.wait(
+                {call, gave_up}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+        finally:
+            gave_up.cancel()
+        if not call.done():
+            if self._tools.gave_up.is_set():
+                call.cancel()
+                raise GeneratorTimeoutError(STOPPED_MESSAGE)
+            logger.warning("call %s was not answered within %.0f s", attempt.guid, timeout_s)
+            listening = asyncio.create_task(self._listen(attempt, call))
+            self.late.add(listening)
+            listening.add_done_callback(self.late.discard)
+            raise GeneratorTimeoutError
+        try:
+            answer = call.result()
+        except GeneratorUnavailableError as error:
+            if not error.sent:
+                self._tools.circuit.failed()
+            raise
+        except PixyProxyException:
+            self._tools.circuit.connected()
+            raise
+        self._tools.circuit.connected()
+        logger.info("call %s answered upstream-request-id=%s", attempt.guid, answer.request_id)
+        return answer
+
+    def _wait_before_next(self, error: PixyProxyException, pause_s: float) -> float | None:
+        """Return how long to wait before another try; None where there must be none."""
+        match error:
+            case GeneratorBusyError():
+                return max(pause_s, float(error.retry_after_s or 0))
+            case GeneratorUnavailableError(sent=False):
+                return max(pause_s, self._tools.circuit.wait_s)
+        return None
+
+    async def _end_in_vain(self, attempt: Attempt, error: PixyProxyException) -> None:
+        """Write down that this try was not accepted; another one follows."""
+        sent = getattr(error, "sent", True)
+        logger.info("call %s was not accepted: %s", attempt.guid, error.code)
+        ended = attempt.model_copy(
+            update={
+                "status": AttemptStatus.FAILED if sent else AttemptStatus.UNSENT,
+                "error_code": error.code,
+                "ended_at": _now(),
+            }
+        )
+        self._attempts[attempt.number] = ended
+        await self._patiently(attempt.guid, lambda: self._write_end(ended))
+
+    async def _write_end(self, attempt: Attempt) -> None:
+        async with self._tools.generations.open_context() as context:
+            await self._tools.generations.end_attempt(context, attempt)
+
+    async def _is_draining_within(self, wait_s: float) -> bool:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._tools.draining.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _listen(self, attempt: Attempt, call: asyncio.Task[ProviderAnswer]) -> None:
+        """Wait once more as long for an answer that is late, and keep what it brings."""
+        try:
+            async with asyncio.timeout(self._tools.timeout_s):
+                answer = await call
+        except (PixyProxyException, TimeoutError):
+            return
+        logger.info("call %s answered late", attempt.guid)
+        generations = self._tools.generations
+
+        async def revive() -> None:
+            async with generations.open_context() as context:
+                await generations.revive(context, self.generation.guid, self._tools.lease())
+
+        await self._patiently(attempt.guid, revive)
+        self._open_parts.add(attempt.part or 0)
+        self._failures.pop(attempt.part or 0, None)
+        async with self._leased():
+            await self._keep(
+                attempt, answer, asyncio.get_running_loop().time() + self._tools.timeout_s
+            )
+        self._announce()
+
+    # Keeping
+
+    async def _keep(self, attempt: Attempt, answer: ProviderAnswer, ends_at: float) -> None:
+        """Write down that there is an answer, then its images' files, then their rows."""
+        images = answer.images[:MAX_IMAGES]
+        more = (make_guid() for _ in range(len(images) - len(attempt.image_guids)))
+        attempt = attempt.model_copy(
+            update={
+                "answer": Answer(
+                    model=answer.model,
+                    request_id=answer.request_id,
+                    usage=answer.usage,
+                    images=tuple(
+                        AnsweredImage(url=image.url, revised_prompt=image.revised_prompt)
+                        for image in images
+                    ),
+                ),
+                "image_guids": (*attempt.image_guids, *more),
+                "answered_at": _now(),
+            }
+        )
+        self._attempts[attempt.number] = attempt
+
+        async def write_answer() -> None:
+            async with self._tools.generations.open_context() as context:
+                await self._tools.generations.answer_attempt(context, attempt)
+
+        async with asyncio.TaskGroup() as group:
+            writing = group.create_task(self._patiently(attempt.guid, write_answer))
+            if any(image.data is None for image in images):
+                await writing  # a URL must not be forgotten
+            kept = await self._keep_images(attempt, images, ends_at)
+        await self._record_kept(attempt, kept)
+
+    async def _keep_images(
+        self, attempt: Attempt, images: Iterable[ProviderImage], ends_at: float
+    ) -> list[ImageDetail | PixyProxyException]:
+        return await asyncio.gather(
+            *(
+                self._keep_image(attempt, index, image, ends_at)
+                for index, image in enumerate(images)
+            )
+        )
+
+    async def _record_kept(
+        self, attempt: Attempt, kept: Sequence[ImageDetail | PixyProxyException]
+    ) -> None:
+        images = [image for image in kept if isinstance(image, ImageDetail)]
+        faults = [image for image in kept if isinstance(image, PixyProxyException)]
+        if not faults and len(images) < attempt.n:
+            faults.append(BadGeneratorResponseError(TOO_FEW_MESSAGE))
+        await self._record(attempt, images, faults[0] if faults else None)
+
+    async def _keep_image(
+        self, attempt: Attempt, index: int, image: ProviderImage, ends_at: float
+    ) -> ImageDetail | PixyProxyException:
+        """Return the image once its file is safe, or why it is none."""
+        try:
+            data = image.data if image.data is not None else await self._fetch(image.url, ends_at)
+            facts, sha256 = await asyncio.to_thread(_inspect, data)
+        except PixyProxyException as error:
+            return error
+        guid, now = attempt.image_guids[index], _now()
+        assert attempt.answer is not None
+        detail = ImageDetail(
+            guid=guid,
+            filename=make_filename(self.generation.prompt, now, guid, facts.content_type.extension),
+            prompt=self.generation.prompt,
+            created_at=now,
+            updated_at=now,
+            content_type=facts.content_type,
+            width=facts.width,
+            height=facts.height,
+            byte_size=len(data),
+            sha256=sha256,
+            model=attempt.answer.model,
+            revised_prompt=image.revised_prompt,
+            parameters=self.generation.parameters,
+            generation_guid=self.generation.guid,
+        )
+        sidecar = detail.model_dump_json().encode()
+        await self._patiently(
+            guid, lambda: self._tools.store.write(guid, facts.content_type, data, sidecar)
+        )
+        return detail
+
+    async def _fetch(self, url: str | None, ends_at: float) -> bytes:
+        if url is None:
+            raise BadGeneratorResponseError
+        loop = asyncio.get_running_loop()
+        ends_at = min(ends_at, loop.time() + FETCH_TIMEOUT_S)
+        for pause_s, _ in zip(_pauses(), range(FETCH_TRIES), strict=False):
+            try:
+                async with asyncio.timeout_at(ends_at):
+                    return await self._tools.fetcher.fetch(url)
+            except (GeneratorUnavailableError, TimeoutError):
+                logger.warning("a drawn image of %s was not fetched", self.generation.guid)
+                if loop.time() + pause_s >= ends_at:
+                    break
+                await asyncio.sleep(pause_s)
+        # The fetcher's code could mean that nothing was drawn, and invite another, paid try.
+        raise BadGeneratorResponseError(FETCH_FAILED_MESSAGE)
+
+    async def _patiently(self, name: str, keep: Callable[[], Awaitable[None]]) -> None:
+        """Do it again while disk or database fails: it is paid for."""
+        try:
+            while True:
+                try:
+                    await keep()
+                except StorageException as error:
+                    told = (name, error.code, error.reason)
+                    logger.warning("paid %s cannot be kept yet: %s: %s", *told)
+                    await asyncio.sleep(KEEP_AGAIN_S)
+                else:
+                    return
+        except asyncio.CancelledError:
+            logger.error("paid %s was not kept: the service stopped", name)  # noqa: TRY400
+            raise
+
+    # Settling what a dead process left
+
+    async def _settle_attempt(self, attempt: Attempt) -> None:
+        found = await asyncio.gather(*map(self._find_image, attempt.image_guids))
+        images = [image for image in found if image is not None]
+        if images:
+            await self._record_kept(attempt, images)
+        elif attempt.answer is not None and any(image.url for image in attempt.answer.images):
+            ends_at = asyncio.get_running_loop().time() + self._tools.timeout_s
+            answered = [
+                ProviderImage(url=image.url, revised_prompt=image.revised_prompt)
+                for image in attempt.answer.images
+            ]
+            kept = await self._keep_images(attempt, answered, ends_at)
+            await self._record_kept(attempt, kept)
+        else:
+            await self._record(attempt, failure=GeneratorTimeoutError(DIED_MESSAGE))
+
+    async def _find_image(self, guid: str) -> ImageDetail | None:
+        """Return the image if its file and sidecar are whole."""
+        sidecar = await self._tools.store.read_sidecar(guid)
+        if sidecar is None:
+            return None
+        return await find_stored_image(self._tools.store, guid, sidecar)
+
+    # Ending
+
+    async def _record(
+        self,
+        attempt: Attempt | None,
+        images: Sequence[ImageDetail] = (),
+        failure: Exception | None = None,
+    ) -> None:
+        """Write down what became of a call; with the last one, what became of the generation."""
+        if attempt is not None:
+            attempt = _ended(attempt, images, failure)
+            self._attempts[attempt.number] = attempt
+            self._images += images
+            if isinstance(failure, PixyProxyException):
+                self._failures[attempt.part or 0] = failure
+            self._open_parts.discard(attempt.part or 0)
+        if not self._open_parts:
+            self.generation = self._ended_generation()
+        name = attempt.guid if attempt else self.generation.guid
+        await self._patiently(name, lambda: self._write_record(attempt, images))
+        for image in images:
+            with suppress(StorageException):  # a sidecar too many does no harm
+                await self._tools.store.drop_sidecar(image.guid)
+            logger.info("image kept guid=%s bytes=%d", image.guid, image.byte_size)
+
+    async def _write_record(self, attempt: Attempt | None, images: Sequence[ImageDetail]) -> None:
+        generations = self._tools.generations
+        async with generations.open_context() as context:
+            await context.begin_transaction()
+            for image in images:
+                # A row that is there already was committed by a try that failed after.
+                await self._tools.repository.create_image(context, image)
+            if attempt is not None:
+                await generations.end_attempt(context, attempt)
+            if self.generation.status.is_final:
+                await generations.finish(context, self.generation, self._tools.runner)
+            await context.commit_transaction()
+
+    def _ended_generation(self) -> Generation:
+        """Return the generation as its attempts have left it."""
+        current = [attempt for attempt in self._attempts.values() if attempt.part is not None]
+        statuses = {attempt.status for attempt in current}
+        status = GenerationStatus.FAILED
+        for candidate in ("succeeded", "unknown", "refused"):
+            if AttemptStatus(candidate) in statuses:
+                status = GenerationStatus(candidate)
+                break
+        answers = [attempt.answer for attempt in current if attempt.answer is not None]
+        answered_at = [attempt.answered_at for attempt in current if attempt.answered_at]
+        now = _now()
+        return self.generation.model_copy(
+            update={
+                "status": status,
+                "error": self._error(current),
+                "model_served": answers[-1].model if answers else None,
+                "upstream_request_id": answers[-1].request_id if answers else None,
+                "usage": _sum_up([answer.usage for answer in answers if answer.usage]),
+                "answered_at": max(answered_at, default=None),
+                "stored_at": now if status is GenerationStatus.SUCCEEDED else None,
+                "finished_at": now,
+            }
+        )
+
+    def _error(self, attempts: Sequence[Attempt]) -> GenerationError | None:
+        """Return why a part gave no image, or too few: of the first that did not."""
+        if self._failures:
+            return describe(self._failures[min(self._failures)])
+        for attempt in attempts:
+            code = attempt.error_code
+            if code is not None and attempt.status is not AttemptStatus.UNSENT:
+                return GenerationError(code=code, message=default_message(code))
+        return None
+
+    async def _put_back(self) -> None:
+        generations = self._tools.generations
+
+        async def put_back() -> None:
+            async with generations.open_context() as context:
+                await generations.put_back(context, self.generation.guid, self._tools.runner)
+
+        await self._patiently(self.generation.guid, put_back)
+        self.generation = self.generation.model_copy(
+            update={"status": GenerationStatus.QUEUED, "started_at": None}
+        )
+
+    def _announce(self) -> None:
+        failure = self._failures[min(self._failures)] if self._failures else None
+        images = tuple(self._images) if self._is_new else None
+        self._tools.announce(Progress(self.generation, images, failure))
+
+    @asynccontextmanager
+    async def _leased(self) -> AsyncIterator[None]:
+        """Renew the lease as long as the generation is run."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+
+    async def _renew(self) -> None:
+        generations = self._tools.generations
+        while True:
+            await asyncio.sleep(self._tools.lease_s / 3)
+            try:
+                async with generations.open_context() as context:
+                    await generations.renew(context, self.generation.guid, self._tools.lease())
+            except StorageException as error:
+                logger.warning("a lease was not renewed: %s: %s", error.code, error.reason)
+
+
+async def find_stored_image(store: ImageStore, guid: str, sidecar: bytes) -> ImageDetail | None:
+    """Return what a sidecar says of an image whose file is whole; None where it is not."""
+    try:
+        image = ImageDetail.model_validate_json(sidecar)
+        data = await store.read(image.guid, image.content_type)
+    except (ValueError, StorageException):
+        return None
+    digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+    return image if image.guid == guid and digest == image.sha256 else None
+
+
+def describe(failure: PixyProxyException) -> GenerationError:
+    """Return what a client is told of a failure."""
+    faults = failure.faults if isinstance(failure, ConstraintViolationError) else ()
+    return GenerationError(
+        code=failure.code,
+        message=failure.message,
+        errors=[fault.as_dict() for fault in faults] or None,
+    )
+
+
+def _ended(attempt: Attempt, images: Sequence[ImageDetail], failure: Exception | None) -> Attempt:
+    match failure:
+        case _ if images:
+            status = AttemptStatus.SUCCEEDED
+        case PromptRejectedError():
+            status = AttemptStatus.REFUSED
+        case GeneratorUnavailableError(sent=False):
+            status = AttemptStatus.UNSENT
+        case PixyProxyException() if not isinstance(failure, GeneratorTimeoutError):
+            status = AttemptStatus.FAILED
+        case _:
+            status = AttemptStatus.UNKNOWN
+    code = getattr(failure, "code", INTERNAL_ERROR_CODE) if failure is not None else None
+    return attempt.model_copy(update={"status": status, "error_code": code, "ended_at": _now()})
+
+
+def _sum_up(usages: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return the sums of the numbers in several usages; None where there is none."""
+    total: dict[str, Any] = {}
+    for usage in usages:
+        for name, value in usage.items():
+            if isinstance(value, Mapping):
+                total[name] = _sum_up([total.get(name, {}), value])
+            else:
+                total[name] = total.get(name, 0) + value
+    return total or None
+
+
+def _pauses() -> Iterator[float]:
+    """Yield growing, jittered pauses between tries, in seconds, without end."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        yield pause_s * random.uniform(0.5, 1.5)  # noqa: S311  it is no secret
+        pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+
+
+def _inspect(data: bytes) -> tuple[ImageFacts, str]:
+    return check_image(data), hashlib.sha256(data).hexdigest()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,149 @@
+"""The generations: submitted, followed, cancelled and tried again. Both faces show this service."""
+
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from pixyproxy.core.exceptions import GenerationNotFoundError, GenerationStateError
+from pixyproxy.core.guid import is_guid
+from pixyproxy.core.models import (
+    Attempt,
+    Generation,
+    GenerationCreate,
+    GenerationStatus,
+    ImageDetail,
+)
+from pixyproxy.data.generation_repository import GenerationRepository
+from pixyproxy.data.image_repository import ImageRepositoryInterface
+from pixyproxy.service.generation_watch import Progress
+from pixyproxy.service.image_generator import Call, ImageGenerator, check_call
+from pixyproxy.service.image_service import Paging
+from pixyproxy.service.validation import validate
+
+RETRIABLE = (GenerationStatus.FAILED, GenerationStatus.UNKNOWN, GenerationStatus.CANCELLED)
+_WHY_NOT_CANCELLED = {
+    GenerationStatus.RUNNING: "It is running: it was sent to the model and may be charged for.",
+}
+_WHY_NOT_RETRIED = {
+    GenerationStatus.QUEUED: "It is queued already.",
+    GenerationStatus.RUNNING: "It is running already.",
+    GenerationStatus.SUCCEEDED: "It has succeeded; submit a new one for another image.",
+    GenerationStatus.REFUSED: (
+        "The model's moderation refused its prompt, and would refuse it again. Rephrase it."
+    ),
+}
+
+
+class _StatusFilter(BaseModel):
+    model_config = ConfigDict(strict=False)
+
+    status: GenerationStatus | None = None
+
+
+class GenerationService:
+    """What both faces offer. Raises leaves of PixyProxyException."""
+
+    def __init__(
+        self,
+        repository: ImageRepositoryInterface,
+        generations: GenerationRepository,
+        *,
+        generator: ImageGenerator,
+    ) -> None:
+        self._repository = repository
+        self._generations = generations
+        self._generator = generator
+
+    async def submit(
+        self, wish: GenerationCreate, call: Call, *, runs_here: bool = True
+    ) -> Generation:
+        """Check what is asked for once more, write it down, and return it without waiting."""
+        check_call(call)
+        checked = validate(GenerationCreate, dict(wish))
+        return await self._generator.submit(checked, call, runs_here=runs_here)
+
+    async def get_generation(self, guid: str) -> Generation:
+        """Return the generation with exactly this GUID. Raises GenerationNotFoundError."""
+        async with self._generations.open_context() as context:
+            found = await self._generations.get_generations(context, [guid])
+        if not found:
+            raise GenerationNotFoundError
+        return found[0]
+
+    async def get_generations(self, guids: Sequence[str]) -> dict[str, Generation]:
+        """Return the generations with these GUIDs, in one statement; those that there are."""
+        async with self._generations.open_context() as context:
+            found = await self._generations.get_generations(context, guids)
+        return {generation.guid: generation for generation in found}
+
+    async def list_generations(
+        self, *, status: str | None = None, page: int, size: int
+    ) -> list[Generation]:
+        """Return a page of the generations, newest first; of one status or of all."""
+        paging = validate(Paging, {"page": page, "size": size})
+        wanted = validate(_StatusFilter, {"status": status}).status
+        async with self._generations.open_context() as context:
+            return await self._generations.list_generations(
+                context, wanted, page=paging.page, size=paging.size
+            )
+
+    async def list_attempts(self, guid: str) -> list[Attempt]:
+        """Return the generation's calls to the model, the oldest first."""
+        async with self._generations.open_context() as context:
+            return await self._generations.get_attempts(context, guid)
+
+    async def images_of(self, guids: Sequence[str]) -> dict[str, list[ImageDetail]]:
+        """Return the images of each of these generations, in one statement."""
+        images: dict[str, list[ImageDetail]] = defaultdict(list)
+        if guids:
+            async with self._repository.open_context() as context:
+                for image in await self._repository.get_images_of(context, guids):
+                    images[image.generation_guid or ""].append(image)
+        return images
+
+    async def cancel(self, guid: str) -> Generation:
+        """Cancel a queued generation. Raises GenerationStateError where it was sent already."""
+        if is_guid(guid):
+            async with self._generations.open_context() as context:
+                cancelled = await self._generations.cancel(context, guid, datetime.now(UTC))
+            generation = await self.get_generation(guid)
+            if cancelled:
+                self._generator.watch.announce(Progress(generation))
+                return generation
+            why = _WHY_NOT_CANCELLED.get(
+                generation.status, f"It has ended: {generation.status.value}."
+            )
+            raise GenerationStateError(f"Only a queued generation can be cancelled. {why}")
+        raise GenerationNotFoundError
+
+    async def retry(self, guid: str) -> Generation:
+        """Queue a generation again that gave no image; it may be charged for once more.
+
+        Raises GenerationStateError where it must not be tried again.
+        """
+        generation = await self.get_generation(guid)
+        async with self._generations.open_context() as context:
+            await context.begin_transaction()
+            queued = await self._generations.requeue(context, guid, RETRIABLE)
+            await context.commit_transaction()
+        if not queued:
+            generation = await self.get_generation(guid)
+            why = _WHY_NOT_RETRIED.get(generation.status, "")
+            raise GenerationStateError(f"This generation cannot be tried again. {why}")
+        self._generator.wake()
+        generation = await self.get_generation(guid)
+        self._generator.watch.announce(Progress(generation))
+        return generation
+
+    async def watch(self, guid: str) -> AsyncGenerator[Generation, None]:
+        """Yield the generation as it is, and after each change of its status, to its end.
+
+        Ends before where the service stops. Raises GenerationNotFoundError.
+        """
+        present = await self.get_generation(guid)
+        async with aclosing(self._generator.watch.follow(present)) as following:
+            async for progress in following:
+                yield progress.generation

@@ -1,0 +1,111 @@
+"""Following generations: this process tells what it does; what others do, the database tells."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pixyproxy.core.exceptions import PixyProxyException, StorageException
+from pixyproxy.core.models import Generation, ImageDetail
+from pixyproxy.data.generation_repository import GenerationRepository
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A generation as it is now; with what came of it, where that is at hand."""
+
+    generation: Generation
+    images: tuple[ImageDetail, ...] | None = None
+    failure: PixyProxyException | None = None
+
+
+class GenerationWatch:
+    """Tells followers of each change of a generation's status.
+
+    `is_here` tells whether this process runs a generation: others' are asked for in the database,
+    all that are followed in one statement.
+    """
+
+    def __init__(self, generations: GenerationRepository, is_here: Callable[[str], bool]) -> None:
+        self._generations = generations
+        self._is_here = is_here
+        self._followers: dict[str, set[asyncio.Queue[Progress | None]]] = {}
+        self._statuses: dict[str, str] = {}
+        self._polling: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    def announce(self, progress: Progress) -> None:
+        """Tell the followers how the generation is now."""
+        guid = progress.generation.guid
+        if guid in self._followers:
+            self._statuses[guid] = progress.generation.status
+            for queue in self._followers[guid]:
+                queue.put_nowait(progress)
+
+    async def follow(self, present: Generation) -> AsyncGenerator[Progress, None]:
+        """Yield how the generation is: at present, and after each change, to its end.
+
+        Ends before where the service stops, unless this process runs the generation.
+        """
+        if present.status.is_final:
+            yield Progress(present)
+            return
+        with self._queue(present) as queue:
+            yield Progress(present)
+            while not (self._stopped and not self._is_here(present.guid)):
+                progress = await queue.get()
+                if progress is None:
+                    continue
+                yield progress
+                if progress.generation.status.is_final:
+                    return
+
+    def stop(self) -> None:
+        """End the following of what this process does not run, and of the rest when it ends."""
+        self._stopped = True
+        for queues in self._followers.values():
+            for queue in queues:
+                queue.put_nowait(None)
+
+    async def aclose(self) -> None:
+        """Stop asking the database."""
+        self.stop()
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
+
+    @contextmanager
+    def _queue(self, present: Generation) -> Iterator[asyncio.Queue[Progress | None]]:
+        guid = present.guid
+        queue: asyncio.Queue[Progress | None] = asyncio.Queue()
+        self._followers.setdefault(guid, set()).add(queue)
+        self._statuses.setdefault(guid, present.status)
+        if self._polling is None or self._polling.done():
+            self._polling = asyncio.create_task(self._poll())
+        try:
+            yield queue
+        finally:
+            self._followers[guid].discard(queue)
+            if not self._followers[guid]:
+                del self._followers[guid], self._statuses[guid]
+
+    async def _poll(self) -> None:
+        while self._followers:
+            await asyncio.sleep(POLL_S)
+            elsewhere = [guid for guid in self._followers if not self._is_here(guid)]
+            if not elsewhere:
+                continue
+            try:
+                async with self._generations.open_context() as context:
+                    found = await self._generations.get_generations(context, elsewhere)
+            except StorageException as error:
+                logger.warning("generations cannot be followed: %s: %s", error.code, error.reason)
+                continue
+            for generation in found:
+                if generation.status != self._statuses.get(generation.guid, generation.status):
+                    self.announce(Progress(generation))
