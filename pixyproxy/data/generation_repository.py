@@ -5,6 +5,7 @@ one does it and the others see that it was done.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -175,9 +176,10 @@ class GenerationRepository:
         return await context.change(_REVIVE, parameters) == 1
 
     async def finish(self, context: DatabaseContext, generation: Generation, runner: str) -> bool:
-        """Write down the end of a generation that this runner has, or that was unknown.
+        """Write down the end of a generation that this runner has.
 
-        Returns False where it is somebody else's now.
+        Of one that somebody else has ended, only better news: that its outcome is not unknown, or
+        that there are more images. Returns False where there is nothing to write.
         """
         parameters = {
             "guid_": generation.guid,
@@ -189,7 +191,8 @@ class GenerationRepository:
 
     async def create_attempt(self, context: DatabaseContext, attempt: Attempt) -> None:
         """Add a row, which must be committed before the call is sent."""
-        await context.execute(_INSERT_ATTEMPT, _attempt_row(attempt))
+        with suppress(IntegrityError):  # it was committed by a try that failed after
+            await context.execute(_INSERT_ATTEMPT, _attempt_row(attempt))
 
     async def get_attempts(self, context: DatabaseContext, guid: str) -> list[Attempt]:
         """Return the generation's attempts, the oldest first."""
@@ -287,9 +290,13 @@ _CANCEL = _UPDATE.where(_IT, _IS_QUEUED).values(
     status=GenerationStatus.CANCELLED.value, finished_at=sa.bindparam("now")
 )
 _REVIVE = _UPDATE.where(_IT, _IS_UNKNOWN).values(_TAKEN)
-_FINISH = _UPDATE.where(_IT, sa.or_(sa.and_(_IS_RUNNING, _MINE), _IS_UNKNOWN)).values(
-    {name: sa.bindparam(name) for name in ("status", *_OUTCOME)} | _FREED
+_HAS_MORE_IMAGES = sa.and_(
+    generations.c.status == GenerationStatus.SUCCEEDED.value,
+    sa.bindparam("status", type_=sa.String) == GenerationStatus.SUCCEEDED.value,
 )
+_FINISH = _UPDATE.where(
+    _IT, sa.or_(sa.and_(_IS_RUNNING, _MINE), _IS_UNKNOWN, _HAS_MORE_IMAGES)
+).values({name: sa.bindparam(name) for name in ("status", *_OUTCOME)} | _FREED)
 
 _INSERT_ATTEMPT = sa.insert(attempts)
 _ATTEMPTS = (

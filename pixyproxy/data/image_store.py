@@ -285,8 +285,8 @@ class _Scratch:
             for name in os.listdir(parent):  # noqa: PTH208
                 try:
                     folder = os.open(name, _FOLDER, dir_fd=parent)
-                except FileNotFoundError:
-                    continue  # another process has swept it
+                except OSError:
+                    continue  # another process has swept it, or it is no folder of ours
                 try:
                     fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     yield folder, os.listdir(folder)  # noqa: PTH208

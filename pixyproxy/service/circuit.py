@@ -15,7 +15,8 @@ REST_S = 10.0
 class Circuit:
     """Closed while the server can be reached; open after `FAILURES_TO_OPEN` failures in a row."""
 
-    def __init__(self) -> None:
+    def __init__(self, rest_s: float = REST_S) -> None:
+        self._rest_s = rest_s
         self._failures = 0
         self._next_try_at = 0.0
 
@@ -33,7 +34,7 @@ class Circuit:
         """Tell whether a call may be made now; with an open circuit, one may now and then."""
         if self.wait_s:
             return False
-        self._next_try_at = time.monotonic() + REST_S
+        self._next_try_at = time.monotonic() + self._rest_s
         return True
 
     def connected(self) -> None:
@@ -43,7 +44,7 @@ class Circuit:
     def failed(self) -> None:
         """Note that it was not."""
         self._failures += 1
-        self._next_try_at = time.monotonic() + REST_S
+        self._next_try_at = time.monotonic() + self._rest_s
 
     async def check(self) -> None:
         """Raise GeneratorUnavailableError while the circuit is open."""

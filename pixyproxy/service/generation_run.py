@@ -20,6 +20,7 @@ from collections.abc import (
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from typing import Any
 
 from pixyproxy.core import make_guid
@@ -66,6 +67,7 @@ logger = logging.getLogger(__name__)
 FETCH_TIMEOUT_S = 60
 FETCH_TRIES = 3
 KEEP_AGAIN_S = 0.5
+INSISTING_TRIES = 20
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 20.0
 STOPPED_MESSAGE = (
@@ -76,10 +78,22 @@ FETCH_FAILED_MESSAGE = (
     "The image was drawn, but the URL that the model's server gave did not answer."
 )
 TOO_FEW_MESSAGE = "The image model gave fewer images than were asked for."
+PARTLY_LOST_MESSAGE = (
+    "The service was cut off before it had stored every image of the model's answer."
+)
 DIED_MESSAGE = (
     "The service was cut off before it had the image model's whole answer. Whether the model drew "
     "(and charged for) the image is unknown."
 )
+
+
+class End(Enum):
+    """How the drawing of a part ended."""
+
+    RECORDED = auto()
+    NOT_BEGUN = auto()
+    """The service stops: another process is to draw it."""
+    TAKEN_OVER = auto()
 
 
 class LeaseLostError(Exception):
@@ -106,6 +120,8 @@ class Tools:
     """Set when the service stops waiting for the model."""
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the service is to stop: nothing new is sent."""
+    late: set[asyncio.Task[None]] = field(default_factory=set)
+    """What listens for answers that did not come in time, or keeps what they bring."""
 
     def lease(self) -> Lease:
         """Return a lease for this process, from now on."""
@@ -135,9 +151,7 @@ class GenerationRun:
         self._images: list[ImageDetail] = []
         self._failures: dict[int, PixyProxyException] = {}
         self._open_parts = self._parts_to_draw()
-        self._has_lease = True
-        self.late: set[asyncio.Task[None]] = set()
-        """What listens for answers that did not come in time."""
+        """The parts of which it is not written down yet what became of them."""
 
     def make_attempt(self, part: int = 0) -> Attempt:
         """Return a new attempt at a part, to be written down before its call is sent."""
@@ -158,57 +172,70 @@ class GenerationRun:
         The caller holds a slot for the first call, and may have written that one down.
         """
         async with self._leased():
-            async with asyncio.TaskGroup() as calls:
-                for index, part in enumerate(sorted(self._open_parts)):
-                    calls.create_task(self._hold_slot(part, first, is_held=index == 0))
-                    first = None
-            if self._open_parts and self._has_lease:
+            calls = [
+                self._hold_slot(part, first if index == 0 else None, is_held=index == 0)
+                for index, part in enumerate(sorted(self._open_parts))
+            ]
+            if not calls:
+                self._tools.slots.release()
+                await self._record(None)
+            # What goes wrong with one call must not cut off another, which is paid for.
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+            for error in (end for end in ends if isinstance(end, BaseException)):
+                logger.error("%s failed unforeseen", self.generation.guid, exc_info=error)
+            if End.NOT_BEGUN in ends and End.TAKEN_OVER not in ends:
                 await self._put_back()
         self._announce()
 
     async def settle(self) -> None:
         """Find out what became of calls that a dead process made; then queue what it did not."""
         async with self._leased():
-            for attempt in list(self._attempts.values()):
-                if attempt.status is AttemptStatus.SENT:
-                    await self._settle_attempt(attempt)
-            if self._open_parts:
+            sent = [
+                attempt
+                for attempt in self._attempts.values()
+                if attempt.status is AttemptStatus.SENT
+            ]
+            undrawn = bool(self._open_parts)
+            self._open_parts |= {attempt.part for attempt in sent if attempt.part is not None}
+            for attempt in sent:
+                await self._settle_attempt(attempt)
+            if undrawn:
                 await self._put_back()
             elif not self.generation.status.is_final:
                 await self._record(None)
         self._announce()
 
     def _parts_to_draw(self) -> set[int]:
-        """Return the parts of which no call has been answered, refused, or may have been paid."""
-        ended = {
+        """Return the parts of which nothing was sent, or nothing that was accepted."""
+        begun = {
             attempt.part
             for attempt in self._attempts.values()
-            if attempt.status not in {AttemptStatus.SENT, AttemptStatus.UNSENT}
+            if attempt.status is not AttemptStatus.UNSENT
             and attempt.error_code != GeneratorBusyError.code
         }
-        return set(range(len(self._sizes))) - ended
+        return set(range(len(self._sizes))) - begun
 
     # Drawing
 
-    async def _hold_slot(self, part: int, attempt: Attempt | None, *, is_held: bool) -> None:
+    async def _hold_slot(self, part: int, attempt: Attempt | None, *, is_held: bool) -> End:
         if not is_held:
             await self._tools.slots.acquire()
         try:
-            await self._draw_part(part, attempt)
+            return await self._draw_part(part, attempt)
         except LeaseLostError:
             logger.warning("generation %s was taken over by another process", self.generation.guid)
-            self._has_lease = False
+            return End.TAKEN_OVER
         finally:
             self._tools.slots.release()
 
-    async def _draw_part(self, part: int, attempt: Attempt | None) -> None:
+    async def _draw_part(self, part: int, attempt: Attempt | None) -> End:
         """Make one call, again only where it is certain that nothing was accepted."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + self._tools.timeout_s
         for pause_s in _pauses():
             if attempt is None:
                 if self._tools.draining.is_set():
-                    return
+                    return End.NOT_BEGUN
                 attempt = await self._begin(part)
             try:
                 answer = await self._call(attempt, ends_at)
@@ -217,28 +244,33 @@ class GenerationRun:
                 wait_s = self._wait_before_next(error, pause_s)
                 if wait_s is None or loop.time() + wait_s >= ends_at:
                     await self._record(attempt, failure=error)
-                    return
+                    return End.RECORDED
                 await self._end_in_vain(attempt, error)
                 if await self._is_draining_within(wait_s):
-                    return
+                    return End.NOT_BEGUN
                 attempt = None
             except Exception as error:
                 logger.exception("call %s failed unforeseen", attempt.guid)
                 await self._record(attempt, failure=error)
-                return
+                return End.RECORDED
             else:
-                return
+                return End.RECORDED
+        raise AssertionError("pauses have no end")
 
     async def _begin(self, part: int) -> Attempt:
         """Write an attempt down, as long as this process has the generation."""
         attempt = self.make_attempt(part)
         generations = self._tools.generations
-        async with generations.open_context() as context:
-            await context.begin_transaction()
-            if not await generations.renew(context, self.generation.guid, self._tools.lease()):
-                raise LeaseLostError
-            await generations.create_attempt(context, attempt)
-            await context.commit_transaction()
+
+        async def begin() -> None:
+            async with generations.open_context() as context:
+                await context.begin_transaction()
+                if not await generations.renew(context, self.generation.guid, self._tools.lease()):
+                    raise LeaseLostError
+                await generations.create_attempt(context, attempt)
+                await context.commit_transaction()
+
+        await self._patiently(attempt.guid, begin)
         return attempt
 
     async def _call(self, attempt: Attempt, ends_at: float) -> ProviderAnswer:
@@ -270,8 +302,8 @@ class GenerationRun:
                 raise GeneratorTimeoutError(STOPPED_MESSAGE)
             logger.warning("call %s was not answered within %.0f s", attempt.guid, timeout_s)
             listening = asyncio.create_task(self._listen(attempt, call))
-            self.late.add(listening)
-            listening.add_done_callback(self.late.discard)
+            self._tools.late.add(listening)
+            listening.add_done_callback(self._tools.late.discard)
             raise GeneratorTimeoutError
         try:
             answer = call.result()
@@ -323,10 +355,17 @@ class GenerationRun:
 
     async def _listen(self, attempt: Attempt, call: asyncio.Task[ProviderAnswer]) -> None:
         """Wait once more as long for an answer that is late, and keep what it brings."""
+        gave_up = asyncio.create_task(self._tools.gave_up.wait())
+        await asyncio.wait(
+            {call, gave_up}, timeout=self._tools.timeout_s, return_when=asyncio.FIRST_COMPLETED
+        )
+        gave_up.cancel()
+        if not call.done():
+            call.cancel()
+            return
         try:
-            async with asyncio.timeout(self._tools.timeout_s):
-                answer = await call
-        except (PixyProxyException, TimeoutError):
+            answer = call.result()
+        except PixyProxyException:
             return
         logger.info("call %s answered late", attempt.guid)
         generations = self._tools.generations
@@ -336,8 +375,9 @@ class GenerationRun:
                 await generations.revive(context, self.generation.guid, self._tools.lease())
 
         await self._patiently(attempt.guid, revive)
-        self._open_parts.add(attempt.part or 0)
-        self._failures.pop(attempt.part or 0, None)
+        assert attempt.part is not None
+        self._open_parts.add(attempt.part)
+        self._failures.pop(attempt.part, None)
         async with self._leased():
             await self._keep(
                 attempt, answer, asyncio.get_running_loop().time() + self._tools.timeout_s
@@ -466,20 +506,20 @@ class GenerationRun:
     # Settling what a dead process left
 
     async def _settle_attempt(self, attempt: Attempt) -> None:
+        """Keep what is on disk, fetch what was given by URL, and tell what is lost."""
         found = await asyncio.gather(*map(self._find_image, attempt.image_guids))
-        images = [image for image in found if image is not None]
-        if images:
-            await self._record_kept(attempt, images)
-        elif attempt.answer is not None and any(image.url for image in attempt.answer.images):
-            ends_at = asyncio.get_running_loop().time() + self._tools.timeout_s
-            answered = [
-                ProviderImage(url=image.url, revised_prompt=image.revised_prompt)
-                for image in attempt.answer.images
-            ]
-            kept = await self._keep_images(attempt, answered, ends_at)
-            await self._record_kept(attempt, kept)
-        else:
-            await self._record(attempt, failure=GeneratorTimeoutError(DIED_MESSAGE))
+        kept: list[ImageDetail | PixyProxyException] = [image for image in found if image]
+        ends_at = asyncio.get_running_loop().time() + self._tools.timeout_s
+        answered = attempt.answer.images if attempt.answer else ()
+        for index, (image, stored) in enumerate(zip(answered, found, strict=False)):
+            if image.url is not None and stored is None:
+                given = ProviderImage(url=image.url, revised_prompt=image.revised_prompt)
+                kept.append(await self._keep_image(attempt, index, given, ends_at))
+        if not kept:
+            kept.append(GeneratorTimeoutError(DIED_MESSAGE))
+        elif len(kept) < attempt.n:
+            kept.append(BadGeneratorResponseError(PARTLY_LOST_MESSAGE))
+        await self._record_kept(attempt, kept)
 
     async def _find_image(self, guid: str) -> ImageDetail | None:
         """Return the image if its file and sidecar are whole."""
@@ -501,13 +541,16 @@ class GenerationRun:
             attempt = _ended(attempt, images, failure)
             self._attempts[attempt.number] = attempt
             self._images += images
-            if isinstance(failure, PixyProxyException):
-                self._failures[attempt.part or 0] = failure
-            self._open_parts.discard(attempt.part or 0)
+            if attempt.part is not None:
+                if isinstance(failure, PixyProxyException):
+                    self._failures[attempt.part] = failure
+                self._open_parts.discard(attempt.part)
         if not self._open_parts:
             self.generation = self._ended_generation()
         name = attempt.guid if attempt else self.generation.guid
         await self._patiently(name, lambda: self._write_record(attempt, images))
+        if images and self.generation.status.is_final:
+            await self._insist()
         for image in images:
             with suppress(StorageException):  # a sidecar too many does no harm
                 await self._tools.store.drop_sidecar(image.guid)
@@ -526,10 +569,22 @@ class GenerationRun:
                 await generations.finish(context, self.generation, self._tools.runner)
             await context.commit_transaction()
 
+    async def _insist(self) -> None:
+        """Have a generation read succeeded that a process which took it over calls unknown."""
+        generations = self._tools.generations
+        for _ in range(INSISTING_TRIES):
+            with suppress(StorageException):
+                async with generations.open_context() as context:
+                    if await generations.finish(context, self.generation, self._tools.runner):
+                        return
+            await asyncio.sleep(KEEP_AGAIN_S)
+
     def _ended_generation(self) -> Generation:
         """Return the generation as its attempts have left it."""
-        current = [attempt for attempt in self._attempts.values() if attempt.part is not None]
+        attempts = self._attempts.values()
+        current = [attempt for attempt in attempts if attempt.part is not None]
         statuses = {attempt.status for attempt in current}
+        statuses |= {AttemptStatus.SUCCEEDED} & {attempt.status for attempt in attempts}
         status = GenerationStatus.FAILED
         for candidate in ("succeeded", "unknown", "refused"):
             if AttemptStatus(candidate) in statuses:

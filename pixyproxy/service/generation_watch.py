@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pixyproxy.core.exceptions import PixyProxyException, StorageException
-from pixyproxy.core.models import Generation, ImageDetail
+from pixyproxy.core.models import Generation, GenerationStatus, ImageDetail
 from pixyproxy.data.generation_repository import GenerationRepository
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,13 @@ class Progress:
     failure: PixyProxyException | None = None
 
 
+@dataclass(eq=False, slots=True)
+class _Follower:
+    status: GenerationStatus
+    """What it was told last."""
+    queue: "asyncio.Queue[Progress | None]" = field(default_factory=asyncio.Queue)
+
+
 class GenerationWatch:
     """Tells followers of each change of a generation's status.
 
@@ -34,18 +41,16 @@ class GenerationWatch:
     def __init__(self, generations: GenerationRepository, is_here: Callable[[str], bool]) -> None:
         self._generations = generations
         self._is_here = is_here
-        self._followers: dict[str, set[asyncio.Queue[Progress | None]]] = {}
-        self._statuses: dict[str, str] = {}
+        self._followers: dict[str, list[_Follower]] = {}
         self._polling: asyncio.Task[None] | None = None
         self._stopped = False
 
     def announce(self, progress: Progress) -> None:
-        """Tell the followers how the generation is now."""
-        guid = progress.generation.guid
-        if guid in self._followers:
-            self._statuses[guid] = progress.generation.status
-            for queue in self._followers[guid]:
-                queue.put_nowait(progress)
+        """Tell the followers how the generation is now, if they do not know."""
+        for follower in self._followers.get(progress.generation.guid, ()):
+            if follower.status != progress.generation.status:
+                follower.status = progress.generation.status
+                follower.queue.put_nowait(progress)
 
     async def follow(self, present: Generation) -> AsyncGenerator[Progress, None]:
         """Yield how the generation is: at present, and after each change, to its end.
@@ -68,9 +73,9 @@ class GenerationWatch:
     def stop(self) -> None:
         """End the following of what this process does not run, and of the rest when it ends."""
         self._stopped = True
-        for queues in self._followers.values():
-            for queue in queues:
-                queue.put_nowait(None)
+        for followers in self._followers.values():
+            for follower in followers:
+                follower.queue.put_nowait(None)
 
     async def aclose(self) -> None:
         """Stop asking the database."""
@@ -81,18 +86,17 @@ class GenerationWatch:
 
     @contextmanager
     def _queue(self, present: Generation) -> Iterator[asyncio.Queue[Progress | None]]:
-        guid = present.guid
-        queue: asyncio.Queue[Progress | None] = asyncio.Queue()
-        self._followers.setdefault(guid, set()).add(queue)
-        self._statuses.setdefault(guid, present.status)
+        follower = _Follower(present.status)
+        followers = self._followers.setdefault(present.guid, [])
+        followers.append(follower)
         if self._polling is None or self._polling.done():
             self._polling = asyncio.create_task(self._poll())
         try:
-            yield queue
+            yield follower.queue
         finally:
-            self._followers[guid].discard(queue)
-            if not self._followers[guid]:
-                del self._followers[guid], self._statuses[guid]
+            followers.remove(follower)
+            if not followers:
+                del self._followers[present.guid]
 
     async def _poll(self) -> None:
         while self._followers:
@@ -107,5 +111,4 @@ class GenerationWatch:
                 logger.warning("generations cannot be followed: %s: %s", error.code, error.reason)
                 continue
             for generation in found:
-                if generation.status != self._statuses.get(generation.guid, generation.status):
-                    self.announce(Progress(generation))
+                self.announce(Progress(generation))

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import re
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv6Address
 
@@ -128,7 +129,7 @@ class ImageFetcher:
             raise _FetchError("too-large", host) from None
         except httpx2.LocalProtocolError:
             raise _FetchError("malformed-url", host) from None
-        except httpx2.RequestError:
+        except (httpx2.RequestError, ssl.SSLError):  # the latter where TLS breaks half-way
             raise _FetchError("broken-connection", host, transient=True) from None
         if response.status_code in _REDIRECTS and "Location" in response.headers:
             return _next_hop(url, response.headers["Location"])

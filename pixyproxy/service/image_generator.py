@@ -120,7 +120,6 @@ class ImageGenerator:
         self._max_waiting = WAITING_PER_RUNNING * max_concurrent
         self._max_queued = max_queued
         self._runs: dict[str, asyncio.Task[None]] = {}
-        self._late: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, bool] = {}
         """The queued generations that a caller of this process waits for; True: they are written
         down."""
@@ -249,18 +248,22 @@ class ImageGenerator:
         """End what runs: at once, or when `give_up_drawing` is called where it drains already."""
         if not self._tools.draining.is_set():
             self.give_up_drawing()
-        for task in (*self._work, *self._late):
+        for task in self._work:
             task.cancel()
         runs = list(self._runs.values())
         if runs:
             ended = asyncio.create_task(asyncio.wait(runs))
             gave_up = asyncio.create_task(self._tools.gave_up.wait())
             await asyncio.wait((ended, gave_up), return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait(runs, timeout=KEEP_AT_STOP_S)
-            tasks: list[asyncio.Task[Any]] = [ended, gave_up, *runs]
-            for task in tasks:
+            ended.cancel()
+            gave_up.cancel()
+        self._tools.gave_up.set()
+        keeping = [*runs, *self._tools.late]
+        if keeping:
+            _, unkept = await asyncio.wait(keeping, timeout=KEEP_AT_STOP_S)
+            for task in unkept:
                 task.cancel()
-        await asyncio.gather(*runs, *self._work, *self._late, return_exceptions=True)
+        await asyncio.gather(*keeping, *self._work, return_exceptions=True)
         await self.watch.aclose()
         await self._tools.provider.aclose()
         await self._tools.fetcher.aclose()
@@ -363,9 +366,6 @@ class ImageGenerator:
         def ended(task: asyncio.Task[None]) -> None:
             if self._runs.get(guid) is task:
                 del self._runs[guid]
-            self._late |= run.late
-            for listening in run.late:
-                listening.add_done_callback(self._late.discard)
             if not task.cancelled() and (error := task.exception()):
                 logger.error("the run of %s failed unforeseen", guid, exc_info=error)
             self.wake()
@@ -455,9 +455,19 @@ class ImageGenerator:
                 await self.settle()
             except StorageException as error:
                 logger.warning("nothing can be settled: %s: %s", error.code, error.reason)
+                # Others, too, could not say that they live. They have the next pause to do so.
+                await self._storage_answers()
             except Exception:
                 logger.exception("settling failed unforeseen")
             await asyncio.sleep(self._tools.lease_s)
+
+    async def _storage_answers(self) -> None:
+        while True:
+            with suppress(StorageException):
+                await self._tools.store.check_writable()
+                async with self._generations.open_context() as context:
+                    return await context.check()
+            await asyncio.sleep(POLL_S)
 
     async def settle(self) -> list[str]:
         """Find out what became of what dead processes left, and return what that was."""
@@ -468,7 +478,8 @@ class ImageGenerator:
                 stale = await self._generations.list_stale(
                     context, datetime.now(UTC), SETTLED_AT_ONCE
                 )
-            runs = [run for held in stale if (run := await self._take_over(held))]
+            left = [held for held in stale if held.guid not in self._runs]
+            runs = [run for held in left if (run := await self._take_over(held))]
             if not runs:
                 return settled
             await asyncio.gather(*(self._launch(run, run.settle()) for run in runs))

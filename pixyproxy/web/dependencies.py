@@ -8,6 +8,7 @@ from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
+from pixyproxy.service.generation_service import GenerationService
 from pixyproxy.service.health import Health
 from pixyproxy.service.image_service import ImageService
 from pixyproxy.web.access import Access
@@ -57,12 +58,18 @@ async def _images(connection: HTTPConnection) -> ImageService:
     return images_of(connection)
 
 
+async def _generations(connection: HTTPConnection) -> GenerationService:
+    generations: GenerationService = connection.state.services.generations
+    return generations
+
+
 async def _health(connection: HTTPConnection) -> Health:
     health: Health = connection.state.services.health
     return health
 
 
 Images = Annotated[ImageService, Depends(_images)]
+Generations = Annotated[GenerationService, Depends(_generations)]
 HealthOfService = Annotated[Health, Depends(_health)]
 ImageUrl = Annotated[Callable[[str], str], Depends(make_image_url)]
 Public = Depends(public)

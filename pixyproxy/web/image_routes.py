@@ -1,93 +1,92 @@
 """REST: making, listing, finding and reading images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from starlette.datastructures import URL
-from starlette.exceptions import HTTPException
+from fastapi import APIRouter, Path, Query, Request, Response
 
-from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
+from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault, StillRunningError
 from pixyproxy.core.models import ContentType, ImageDetail, ImageDetailCreate
-from pixyproxy.core.strict_json import parse_json
-from pixyproxy.service.image_service import MAX_PAGE, MAX_PAGE_SIZE, MAX_QUERY_CHARS
-from pixyproxy.service.validation import validate
+from pixyproxy.service.image_service import MAX_QUERY_CHARS
 from pixyproxy.web.content import content_headers, is_unmodified
 from pixyproxy.web.dependencies import (
     Authenticated,
     AuthenticatedContent,
+    Generations,
     Images,
     ImageUrl,
     images_of,
     make_image_url,
 )
+from pixyproxy.web.generation_routes import ACCEPTED, submit, tell_still_running
 from pixyproxy.web.models import ImageDetailWithUrl
 from pixyproxy.web.openapi import MAY_NEED_KEY, NEEDS_KEY, problems
+from pixyproxy.web.paging import Page, Size, link_pages
 from pixyproxy.web.routing import BareRoute
+from pixyproxy.web.submission import (
+    JSON,
+    RESPOND_ASYNC,
+    PrefersAsync,
+    Submission,
+    Wish,
+    document_body,
+    replay_headers,
+)
 
 router = APIRouter(prefix="/image", tags=["images"])
 bare_router = APIRouter(prefix="/image", tags=["images"], route_class=BareRoute)
 
-Page = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Which page, from 1.")]
-Size = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="Images on a page.")]
 Guid = Annotated[str, Path(description="The image's GUID.")]
 Criterion = Annotated[
     str | None,
     Query(max_length=MAX_QUERY_CHARS, json_schema_extra={"pattern": r"^[^\x00]*$"}),
 ]
 
-
-async def _image_to_create(request: Request) -> ImageDetailCreate:
-    """Read the body here, not by FastAPI, which would read it before asking for the key."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
-        raise HTTPException(415, "Send the body as Content-Type: application/json.")
-    try:
-        body = parse_json(await request.body())
-    except ValueError as error:
-        raise HTTPException(400, f"Send a JSON object; {error}.") from None
-    if not isinstance(body, dict):
-        fault = FieldFault("body", 'must be a JSON object, such as {"prompt": "a red fox"}')
-        raise ConstraintViolationError([fault])
-    return validate(ImageDetailCreate, body)
-
-
-_JSON = "application/json"
-_CREATE_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            _JSON: {
-                "schema": ImageDetailCreate.model_json_schema(),
-                "examples": {
-                    "prompt": {"value": {"prompt": "a red fox in the snow"}},
-                    "size": {"value": {"prompt": "a lighthouse at night", "size": "1024x1024"}},
-                },
-            }
-        },
-    }
-}
+_ONE_ONLY = (
+    "must be 1 where the image itself is waited for; for several, send POST /generation, or "
+    "Prefer: respond-async"
+)
 
 
 @router.post(
     "",
     status_code=201,
+    response_model=ImageDetailWithUrl,
     dependencies=[Authenticated],
-    openapi_extra={**NEEDS_KEY, **_CREATE_BODY},
-    responses=problems(400, 401, 413, 415, 422, 429, 502, 503, 504, 507),
+    openapi_extra={**NEEDS_KEY, **document_body()},
+    responses={**ACCEPTED, **problems(400, 401, 409, 413, 415, 422, 429, 502, 503, 504, 507)},
     summary="Generate an image",
 )
 async def create_image(
-    image: Annotated[ImageDetailCreate, Depends(_image_to_create)],
+    request: Request,
+    wish: Wish,
+    call: Submission,
+    prefers_async: PrefersAsync,
     images: Images,
+    generations: Generations,
     image_url: ImageUrl,
     response: Response,
-) -> ImageDetailWithUrl:
+) -> ImageDetailWithUrl | Response:
     """Have the model draw the prompt, keep the image for good, and answer when it is kept.
 
-    What is left out is left to the model. A high-quality image may take minutes.
+    What is left out is left to the model. A high-quality image may take minutes: where it takes
+    longer than gateways like to wait, or with `Prefer: respond-async`, the answer is 202 with the
+    generation, which goes on by itself. Do not send it again then; ask for it at its `Location`.
     """
-    detail = await images.create_image(image)
+    if prefers_async:
+        answer = await submit(request, wish, call, generations, image_url)
+        answer.headers["Preference-Applied"] = RESPOND_ASYNC
+        return answer
+    if wish.n > 1:
+        raise ConstraintViolationError([FieldFault("n", _ONE_ONLY)])
+    call.wait_s = request.app.state.sync_wait_s
+    image = ImageDetailCreate.model_construct(**wish.model_dump(exclude={"n"}))
+    try:
+        detail = await images.create_image(image, call)
+    except StillRunningError as error:
+        return await tell_still_running(request, error.generation_guid, generations, image_url)
     response.headers["Location"] = f"/image/{detail.guid}"
+    response.headers.update(replay_headers(request))
     return _with_url(detail, image_url)
 
 
@@ -108,7 +107,7 @@ async def list_images(
 ) -> list[ImageDetailWithUrl]:
     """Return a page of all images, newest first. The `Link` header names the pages beside it."""
     details = await images.list_images(page=page, size=size)
-    _link_pages(request, response, details, page, size)
+    link_pages(request, response, details, page, size)
     return [_with_url(detail, image_url) for detail in details]
 
 
@@ -140,7 +139,7 @@ async def search_images(
     details = await images.search_images(
         query=query, prompt=prompt, filename=filename, guid=guid, page=page, size=size
     )
-    _link_pages(request, response, details, page, size)
+    link_pages(request, response, details, page, size)
     return [_with_url(detail, image_url) for detail in details]
 
 
@@ -156,7 +155,7 @@ async def get_image(request: Request, guid: Guid) -> Response:
     """Return everything about one image but its bytes."""
     image = await images_of(request).get_image(guid)
     detail = _with_url(image, await make_image_url(request))
-    return Response(detail.model_dump_json(), media_type=_JSON)
+    return Response(detail.model_dump_json(), media_type=JSON)
 
 
 _CONTENT: dict[str, Any] = {
@@ -193,16 +192,3 @@ async def get_content(request: Request, guid: Guid) -> Response:
 
 def _with_url(image: ImageDetail, image_url: Callable[[str], str]) -> ImageDetailWithUrl:
     return ImageDetailWithUrl.of(image, image_url(image.guid))
-
-
-def _link_pages(
-    request: Request, response: Response, found: Sequence[Any], page: int, size: int
-) -> None:
-    url = URL(scope={**request.scope, "server": None, "headers": []})
-    links = []
-    if page > 1:
-        links.append(f'<{url.include_query_params(page=page - 1)}>; rel="prev"')
-    if len(found) == size and page < MAX_PAGE:
-        links.append(f'<{url.include_query_params(page=page + 1)}>; rel="next"')
-    if links:
-        response.headers["Link"] = ", ".join(links)

@@ -1,13 +1,14 @@
 """What REST answers with, beside the models of core."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from pixyproxy.core.models import ImageDetail
+from pixyproxy.core.models import Generation, ImageDetail
 
-_EXAMPLE: JsonDict = {
+_IMAGE: JsonDict = {
     "guid": "5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05",
     "filename": "a-red-fox-in-the-snow-20261120T091500-5f2b8c1e.png",
     "prompt": "a red fox in the snow",
@@ -21,14 +22,40 @@ _EXAMPLE: JsonDict = {
     "model": "gpt-image-2",
     "revised_prompt": "A red fox stands in fresh snow, looking into the camera",
     "parameters": {"size": "1024x1024"},
+    "generation_guid": "c8d1e6f0-2b47-4a95-9e13-6d0f8b2a7c54",
     "url": "http://127.0.0.1:8000/image/5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05/content",
+}
+_GENERATION: JsonDict = {
+    "guid": "c8d1e6f0-2b47-4a95-9e13-6d0f8b2a7c54",
+    "status": "succeeded",
+    "prompt": "a red fox in the snow",
+    "model": "gpt-image-2",
+    "parameters": {"size": "1024x1024"},
+    "n": 2,
+    "model_served": "gpt-image-2",
+    "upstream_request_id": "req_7d1f0c2b9e8a4635",
+    "usage": {"input_tokens": 14, "output_tokens": 1056, "total_tokens": 1070},
+    "error": {
+        "code": "bad-generator-response",
+        "message": "The image model gave fewer images than were asked for.",
+    },
+    "queued_at": "2026-11-20T09:14:36.004211Z",
+    "started_at": "2026-11-20T09:14:36.004211Z",
+    "answered_at": "2026-11-20T09:15:00.101542Z",
+    "stored_at": "2026-11-20T09:15:00.131907Z",
+    "finished_at": "2026-11-20T09:15:00.131907Z",
+    "images": [_IMAGE],
 }
 
 
 class ImageDetailWithUrl(ImageDetail):
     """A kept image, with the URL of its bytes."""
 
-    model_config = ConfigDict(title="ImageDetail", json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(
+        title="ImageDetail",
+        json_schema_extra={"examples": [_IMAGE]},
+        json_schema_serialization_defaults_required=True,
+    )
 
     url: str = Field(description="Where the image's bytes are served, for good.")
 
@@ -36,6 +63,23 @@ class ImageDetailWithUrl(ImageDetail):
     def of(cls, image: ImageDetail, url: str) -> "ImageDetailWithUrl":
         """Return `image` with its URL; its fields are valid already."""
         return cls.model_construct(**image.__dict__, url=url)
+
+
+class GenerationDetail(Generation):
+    """A generation, with the images that came of it so far."""
+
+    model_config = ConfigDict(
+        title="Generation",
+        json_schema_extra={"examples": [_GENERATION]},
+        json_schema_serialization_defaults_required=True,
+    )
+
+    images: list[ImageDetailWithUrl] = Field(description="The images, the oldest first.")
+
+    @classmethod
+    def of(cls, generation: Generation, images: Sequence[ImageDetailWithUrl]) -> "GenerationDetail":
+        """Return `generation` with its images; its fields are valid already."""
+        return cls.model_construct(**generation.__dict__, images=list(images))
 
 
 class FieldFaultBody(BaseModel):
@@ -67,5 +111,5 @@ class Live(BaseModel):
 class Ready(BaseModel):
     """Whether the service can do its work now, part by part."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"]
     checks: dict[str, str] = Field(description="Each part: `ok`, or the code of what is wrong.")

@@ -84,7 +84,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin to wait for the rest of a request."""
         super().on_message_begin()
-        self._await_client(self._pace.timeout_s)
+        self._await_client(self._pace.timeout_s + self._head_bytes / self._pace.bytes_per_s)
 
     def on_headers_complete(self) -> None:
         """Hand the request over to the application, if not too many wait already."""

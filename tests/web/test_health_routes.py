@@ -13,7 +13,7 @@ async def test_live_and_ready_answer(client: httpx2.AsyncClient) -> None:
     assert ready.status_code == 200
     assert ready.json() == {
         "status": "ok",
-        "checks": {"service": "ok", "database": "ok", "images": "ok"},
+        "checks": {"service": "ok", "database": "ok", "images": "ok", "generator": "ok"},
     }
 
 

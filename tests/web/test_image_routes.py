@@ -25,6 +25,7 @@ FIELDS = [
     "model",
     "revised_prompt",
     "parameters",
+    "generation_guid",
 ]
 RFC_3339_IN_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 NOT_GUIDS = [
@@ -76,6 +77,8 @@ async def test_an_image_is_made(client: httpx2.AsyncClient, model_server: ModelS
     assert made["model"] == "gpt-image-2"
     assert made["parameters"] == {"size": "1024x1024", "quality": "low"}
     assert made["revised_prompt"] is None
+    generation = (await client.get(f"/generation/{made['generation_guid']}")).json()
+    assert generation["images"] == [made]
     assert model_server.posts == 1
 
 
@@ -275,6 +278,10 @@ async def test_search_criteria_have_bounds(
         ),
         (b'{"prompt": "a", "size": ["1024x1024"]}', 422, "constraint-violation"),
         (b'{"prompt": "a", "size": "huge"}', 422, "constraint-violation"),
+        (b'{"prompt": "a", "n": 0}', 422, "constraint-violation"),
+        (b'{"prompt": "a", "n": 2}', 422, "constraint-violation"),
+        (b'{"prompt": "a", "n": 11}', 422, "constraint-violation"),
+        (b'{"prompt": "a", "n": "1"}', 422, "constraint-violation"),
         (b'{"prompt": "a", "quality": ""}', 422, "constraint-violation"),
     ],
 )
@@ -351,7 +358,11 @@ async def test_a_fault_of_the_model_has_its_status(
     code: str,
 ) -> None:
     model_server.answer_with(behaviour)
-    settings = make_settings(openai_base_url=model_server.base_url, openai_api_key="sk-its-own")
+    settings = make_settings(
+        openai_base_url=model_server.base_url,
+        openai_api_key="sk-its-own",
+        generation_timeout_s=5,  # too short for another try after the 7 s of the rate limit
+    )
     async with open_client(settings) as client:
         response = await client.post("/image", json={"prompt": "a fox"})
 
@@ -366,6 +377,9 @@ async def test_a_fault_of_the_model_has_its_status(
         ("/image/search", "GET"),
         ("/image/5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05", "GET"),
         ("/image/5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05/content", "GET, HEAD"),
+        ("/generation", "GET, POST"),
+        ("/generation/c8d1e6f0-2b47-4a95-9e13-6d0f8b2a7c54/retry", "POST"),
+        ("/generation/c8d1e6f0-2b47-4a95-9e13-6d0f8b2a7c54/events", "GET"),
         ("/health/live", "GET"),
     ],
 )

@@ -1,0 +1,268 @@
+"""REST: generations, from the moment they are written down."""
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.sse import format_sse_event
+
+from pixyproxy.core.exceptions import (
+    ConstraintViolationError,
+    FieldFault,
+    StorageException,
+)
+from pixyproxy.core.models import Generation, GenerationCreate, GenerationStatus
+from pixyproxy.service.generation_service import GenerationService
+from pixyproxy.service.image_generator import Call
+from pixyproxy.web.dependencies import Authenticated, Generations, ImageUrl
+from pixyproxy.web.event_stream import EventStream
+from pixyproxy.web.models import GenerationDetail, ImageDetailWithUrl
+from pixyproxy.web.openapi import NEEDS_KEY, problems
+from pixyproxy.web.paging import Page, Size, link_pages
+from pixyproxy.web.submission import (
+    JSON,
+    Submission,
+    Wish,
+    document_body,
+    replay_headers,
+)
+
+logger = logging.getLogger(__name__)
+router = APIRouter(prefix="/generation", tags=["generations"], dependencies=[Authenticated])
+
+Guid = Annotated[str, Path(description="The generation's GUID.")]
+_STATUSES = tuple(status.value for status in GenerationStatus)
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "model": GenerationDetail,
+        "description": "The generation is written down and goes on by itself.",
+        "headers": {
+            "Location": {
+                "description": "Where to ask for the generation.",
+                "schema": {"type": "string"},
+            }
+        },
+    }
+}
+"""What an operation declares that answers with a generation under way."""
+_EVENT = {
+    "type": "object",
+    "required": ["event", "id", "data"],
+    "properties": {
+        "event": {"const": "generation"},
+        "id": {"enum": list(_STATUSES)},
+        "data": {
+            "type": "string",
+            "contentMediaType": JSON,
+            "contentSchema": {"$ref": "#/components/schemas/GenerationDetail"},
+        },
+    },
+}
+
+
+@router.post(
+    "",
+    status_code=202,
+    openapi_extra={
+        **NEEDS_KEY,
+        **document_body(several={"prompt": "a fox in three moods", "n": 3}),
+    },
+    responses={**ACCEPTED, **problems(400, 401, 413, 415, 422, 503, 507)},
+    summary="Submit a generation",
+)
+async def create_generation(
+    request: Request, wish: Wish, call: Submission, generations: Generations, image_url: ImageUrl
+) -> Response:
+    """Write down what is asked for, and answer at once; the images are drawn in their turn.
+
+    Follow it by `GET /generation/{guid}` or by its events. A wish that was sent before under the
+    same `Idempotency-Key` is answered as it is now, with `Idempotency-Replayed: true`.
+    """
+    return await submit(request, wish, call, generations, image_url)
+
+
+@router.get(
+    "",
+    openapi_extra={**NEEDS_KEY},
+    responses=problems(401, 422, 503),
+    summary="List generations",
+)
+async def list_generations(
+    request: Request,
+    response: Response,
+    generations: Generations,
+    image_url: ImageUrl,
+    status: Annotated[
+        str | None,
+        Query(description="Only these.", json_schema_extra={"enum": list(_STATUSES)}),
+    ] = None,
+    page: Page = 1,
+    size: Size = 20,
+) -> list[GenerationDetail]:
+    """Return a page of all generations, newest first. `Link` names the pages beside it."""
+    if status is not None and status not in _STATUSES:
+        fault = FieldFault("status", "is no status of a generation", _STATUSES)
+        raise ConstraintViolationError([fault])
+    found = await generations.list_generations(status=status, page=page, size=size)
+    link_pages(request, response, found, page, size)
+    return await _describe(found, generations, image_url)
+
+
+@router.get(
+    "/{guid}",
+    openapi_extra={**NEEDS_KEY},
+    responses=problems(401, 404, 503),
+    summary="Read about a generation",
+)
+async def get_generation(
+    guid: Guid, generations: Generations, image_url: ImageUrl
+) -> GenerationDetail:
+    """Return how far a generation is and what came of it."""
+    generation = await generations.get_generation(guid)
+    return await _describe_one(generation, generations, image_url)
+
+
+@router.delete(
+    "/{guid}",
+    openapi_extra={**NEEDS_KEY},
+    responses=problems(401, 404, 409, 503),
+    summary="Cancel a generation",
+)
+async def cancel_generation(
+    guid: Guid, generations: Generations, image_url: ImageUrl
+) -> GenerationDetail:
+    """Cancel a generation that is still queued; one that was sent may be charged for."""
+    generation = await generations.cancel(guid)
+    return await _describe_one(generation, generations, image_url)
+
+
+@router.post(
+    "/{guid}/retry",
+    status_code=202,
+    openapi_extra={**NEEDS_KEY},
+    responses={**ACCEPTED, **problems(401, 404, 409, 503)},
+    summary="Try a generation again",
+)
+async def retry_generation(
+    request: Request, guid: Guid, generations: Generations, image_url: ImageUrl
+) -> Response:
+    """Queue a generation again that failed, was cancelled, or whose outcome is unknown.
+
+    What was sent to the model before may have been charged for; this may be charged for once more.
+    """
+    generation = await generations.retry(guid)
+    detail = await _describe_one(generation, generations, image_url)
+    return _accepted(request, guid, detail.model_dump_json())
+
+
+@router.get(
+    "/{guid}/events",
+    openapi_extra={**NEEDS_KEY},
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Server-sent events, to the generation's end.",
+            "content": {EventStream.media_type: {"itemSchema": _EVENT}},
+        },
+        204: {"description": "The client has seen the end: do not connect again."},
+        **problems(401, 404, 503),
+    },
+    summary="Follow a generation",
+)
+async def follow_generation(
+    guid: Guid,
+    generations: Generations,
+    image_url: ImageUrl,
+    last_event_id: Annotated[
+        str | None,
+        Header(
+            alias="Last-Event-ID",
+            description="The status that was told last; browsers send it by themselves.",
+        ),
+    ] = None,
+) -> Response:
+    """Tell how the generation is now, and each change of its status, until it has ended.
+
+    Events have the name `generation`, the status as their id, and the generation as their data.
+    """
+    present = await generations.get_generation(guid)
+    if present.status.is_final and last_event_id == present.status:
+        return Response(status_code=204, headers={"Cache-Control": "no-store"})
+    return EventStream(_tell(guid, generations, image_url))
+
+
+async def submit(
+    request: Request,
+    wish: GenerationCreate,
+    call: Call,
+    generations: GenerationService,
+    image_url: Callable[[str], str],
+) -> Response:
+    """Write a generation down, and answer 202 with it."""
+    generation = await generations.submit(wish, call)
+    if call.replayed:
+        detail = await _describe_one(generation, generations, image_url)
+    else:  # it has no images yet, and nothing may fail any more
+        detail = GenerationDetail.of(generation, [])
+    return _accepted(request, generation.guid, detail.model_dump_json())
+
+
+async def tell_still_running(
+    request: Request,
+    guid: str,
+    generations: GenerationService,
+    image_url: Callable[[str], str],
+) -> Response:
+    """Answer 202 with the generation that goes on, or at least with its name."""
+    try:
+        generation = await generations.get_generation(guid)
+        detail = await _describe_one(generation, generations, image_url)
+    except StorageException as error:
+        logger.warning("%s: %s", error.code, error.reason)
+        return _accepted(request, guid, orjson.dumps({"guid": guid}))
+    return _accepted(request, guid, detail.model_dump_json())
+
+
+def _accepted(request: Request, guid: str, body: str | bytes) -> Response:
+    headers = {"Location": f"/generation/{guid}", **replay_headers(request)}
+    return Response(body, status_code=202, headers=headers, media_type=JSON)
+
+
+async def _tell(
+    guid: str, generations: GenerationService, image_url: Callable[[str], str]
+) -> AsyncGenerator[bytes, None]:
+    try:
+        async with aclosing(generations.watch(guid)) as watching:
+            async for generation in watching:
+                detail = await _describe_one(generation, generations, image_url)
+                yield format_sse_event(
+                    event="generation", id=detail.status, data_str=detail.model_dump_json()
+                )
+    except StorageException as error:  # the client connects again
+        logger.warning("%s: %s", error.code, error.reason)
+
+
+async def _describe_one(
+    generation: Generation, generations: GenerationService, image_url: Callable[[str], str]
+) -> GenerationDetail:
+    (detail,) = await _describe([generation], generations, image_url)
+    return detail
+
+
+async def _describe(
+    found: Sequence[Generation], generations: GenerationService, image_url: Callable[[str], str]
+) -> list[GenerationDetail]:
+    images = await generations.images_of([generation.guid for generation in found])
+    return [
+        GenerationDetail.of(
+            generation,
+            [
+                ImageDetailWithUrl.of(image, image_url(image.guid))
+                for image in images.get(generation.guid, ())
+            ],
+        )
+        for generation in found
+    ]

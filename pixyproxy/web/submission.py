@@ -1,0 +1,95 @@
+"""What comes with a wish for images: the body, the idempotency key, and what is preferred."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+from urllib.request import parse_http_list
+
+from fastapi import Depends, Header, Request
+from pydantic import Field
+from starlette.exceptions import HTTPException
+
+from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
+from pixyproxy.core.models import GenerationCreate, IdempotencyKey
+from pixyproxy.core.strict_json import parse_json
+from pixyproxy.service.image_generator import Call
+from pixyproxy.service.validation import validate
+
+JSON = "application/json"
+RESPOND_ASYNC = "respond-async"
+_IDEMPOTENCY_KEY = "Idempotency-Key"
+_EXAMPLES = {
+    "prompt": {"value": {"prompt": "a red fox in the snow"}},
+    "size": {"value": {"prompt": "a lighthouse at night", "size": "1024x1024"}},
+}
+
+
+def document_body(**more_examples: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what an operation declares that takes a wish as its body."""
+    examples = _EXAMPLES | {name: {"value": body} for name, body in more_examples.items()}
+    schema = GenerationCreate.model_json_schema()
+    content = {JSON: {"schema": schema, "examples": examples}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+async def _read_wish(request: Request) -> GenerationCreate:
+    """Read the body here, not by FastAPI, which would read it before asking for the key."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        raise HTTPException(415, "Send the body as Content-Type: application/json.")
+    try:
+        body = parse_json(await request.body())
+    except ValueError as error:
+        raise HTTPException(400, f"Send a JSON object; {error}.") from None
+    if not isinstance(body, dict):
+        fault = FieldFault("body", 'must be a JSON object, such as {"prompt": "a red fox"}')
+        raise ConstraintViolationError([fault])
+    return validate(GenerationCreate, body)
+
+
+_KeyHeader = Annotated[
+    Annotated[IdempotencyKey, Field(json_schema_extra={"pattern": "^[!-~]{1,255}$"})] | None,
+    Header(
+        alias=_IDEMPOTENCY_KEY,
+        description="Names the wish: sent again, by the same caller and with the same body, "
+        "it gives the same generation, and nothing is paid for twice.",
+    ),
+]
+_PreferHeader = Annotated[
+    list[str] | None,
+    Header(
+        alias="Prefer",
+        description="`respond-async`: answer 202 at once with the generation, as "
+        "`POST /generation` does (RFC 7240).",
+    ),
+]
+
+
+async def _make_call(request: Request, idempotency_key: _KeyHeader = None) -> Call:
+    if len(request.headers.getlist(_IDEMPOTENCY_KEY)) > 1:
+        raise ConstraintViolationError([FieldFault(_IDEMPOTENCY_KEY, "must be sent once only")])
+    call = Call(caller=request.state.caller, idempotency_key=idempotency_key)
+    request.state.call = call
+    return call
+
+
+async def _prefers_async(prefer: _PreferHeader = None) -> bool:
+    return RESPOND_ASYNC in preferences(prefer or ())
+
+
+def preferences(headers: Iterable[str]) -> set[str]:
+    """Return the names of the preferences in these `Prefer` headers, in lower case."""
+    return {
+        re.split("[;=]", preference, maxsplit=1)[0].strip().lower()
+        for preference in parse_http_list(",".join(headers))
+    }
+
+
+def replay_headers(request: Request) -> dict[str, str]:
+    """Return the header that says that the answer is of a wish that was sent before."""
+    call: Call | None = getattr(request.state, "call", None)
+    return {"Idempotency-Replayed": "true"} if call is not None and call.replayed else {}
+
+
+Wish = Annotated[GenerationCreate, Depends(_read_wish)]
+Submission = Annotated[Call, Depends(_make_call)]
+PrefersAsync = Annotated[bool, Depends(_prefers_async)]
