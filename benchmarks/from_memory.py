@@ -54,7 +54,10 @@ class ImageType:
 
 _detail = dict(example_image(0))
 _image = Image(**_detail, url=f"http://127.0.0.1:8000/image/{_detail['guid']}/content")
-_images = [ImageType(**dict(example_image(number))) for number in range(100)]
+_images = [
+    ImageType(**example_image(number).model_dump(exclude={"generation_guid"}))
+    for number in range(100)
+]
 
 
 @strawberry.type

@@ -174,7 +174,10 @@ class Settings(BaseSettings):
         50, ge=0, description="Directives in a GraphQL operation, at most."
     )
     graphql_max_generations: int = Field(
-        4, ge=0, description="How often `generateImage` may stand in a GraphQL operation."
+        4,
+        ge=0,
+        description="How often what may be paid for (`generateImage`, `submitGeneration`, "
+        "`retryGeneration`) may stand in a GraphQL operation.",
     )
     graphql_introspection: bool = Field(
         default=True, description="Let GraphQL clients ask for the schema, as GraphiQL does."

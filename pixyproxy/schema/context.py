@@ -1,21 +1,72 @@
 """What resolvers find in their context."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
+from pixyproxy.core.models import Generation, ImageDetail
+from pixyproxy.service.generation_service import GenerationService
+from pixyproxy.service.image_generator import Call
 from pixyproxy.service.image_service import ImageService
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
-    """The context of one GraphQL request."""
+    """The context of one GraphQL request, or of one subscription."""
 
     images: ImageService
+    generations: GenerationService
     image_url: Callable[[str], str]
+    caller: str
+    answer_by: float
+    """When the request must be answered, by the event loop's clock."""
     kept: list[str] = field(default_factory=list)
     """The GUIDs of the images that were generated for this request."""
+    submitted: list[str] = field(default_factory=list)
+    """The GUIDs of the generations that were queued for this request."""
+    replayed: list[str] = field(default_factory=list)
+    """The clientRequestIds that were sent before: nothing new was begun for them."""
+
+    @contextmanager
+    def call(self, client_request_id: str | None) -> Iterator[Call]:
+        """Yield on what terms a generation is asked for, and note whether it was a replay.
+
+        All the waiting of one request ends at one time: a gateway cuts the whole request.
+        """
+        wait_s = max(0.0, self.answer_by - asyncio.get_running_loop().time())
+        call = Call(self.caller, client_request_id, wait_s)
+        try:
+            yield call
+        finally:
+            if call.replayed and client_request_id is not None:
+                self.replayed.append(client_request_id)
+
+    # What is loaded is not kept: a subscription's context outlives many changes.
+
+    @cached_property
+    def images_of_generation(self) -> DataLoader[str, list[ImageDetail]]:
+        """Loads the images of many generations at once."""
+
+        async def load(guids: Sequence[str]) -> list[list[ImageDetail]]:
+            found = await self.generations.images_of(list(dict.fromkeys(guids)))
+            return [found.get(guid, []) for guid in guids]
+
+        return DataLoader(load, cache=False)
+
+    @cached_property
+    def generation_by_guid(self) -> DataLoader[str, Generation | None]:
+        """Loads many generations at once."""
+
+        async def load(guids: Sequence[str]) -> list[Generation | None]:
+            found = await self.generations.get_generations(list(dict.fromkeys(guids)))
+            return [found.get(guid) for guid in guids]
+
+        return DataLoader(load, cache=False)
 
 
 PixyInfo = Info[Context, None]

@@ -11,6 +11,7 @@ from pixyproxy.core.exceptions import (
     INTERNAL_ERROR_MESSAGE,
     ConstraintViolationError,
     PixyProxyException,
+    StillRunningError,
     StorageException,
 )
 from pixyproxy.log import request_id_var
@@ -51,6 +52,8 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
             extensions["retryAfter"] = cause.retry_after_s
         if isinstance(cause, ConstraintViolationError):
             extensions["errors"] = [fault.as_dict() for fault in cause.faults]
+        if isinstance(cause, StillRunningError):
+            extensions["generation"] = cause.generation_guid
     else:
         formatted["message"] = INTERNAL_ERROR_MESSAGE
         extensions["code"] = INTERNAL_ERROR_CODE
@@ -69,9 +72,8 @@ def graphql_body(fault: RequestFault, request_id: str) -> dict[str, Any]:
 
 
 def log_errors(errors: Sequence[GraphQLError]) -> None:
-    """Log what the operator must know of, and no more."""
-    for error in errors:
-        cause = cause_of(error)
+    """Log what the operator must know of, and no more: what strikes many fields is one fault."""
+    for cause in {id(cause): cause for cause in map(cause_of, errors)}.values():
         if isinstance(cause, StorageException):
             logger.error("%s: %s", cause.code, cause.reason)
         elif isinstance(cause, PixyProxyException):

@@ -5,9 +5,10 @@ from typing import Any, cast
 
 from graphql import (
     GraphQLField,
+    GraphQLLeafType,
     GraphQLObjectType,
-    GraphQLScalarType,
     get_named_type,
+    is_leaf_type,
     is_non_null_type,
 )
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -20,10 +21,11 @@ READERS = "pixyproxy-readers"
 
 
 class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Reads the fields of a type that has READERS at one go.
+    """Reads the fields of a type that has READERS at one go, where all are plain values.
 
-    Such a type's fields are all plain values. Completed one by one, as graphql-core does it, they
-    take most of the time that a list of images takes.
+    Completed one by one, as graphql-core does it, they take most of the time that a list of images
+    takes. A field that is an object, or a list of them, has no reader and goes the long way, with
+    its siblings.
     """
 
     def execute_fields(
@@ -52,9 +54,14 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
 
 def add_readers(type_: GraphQLObjectType, computed: Mapping[str, Reader]) -> None:
     """Give `type_` its readers: of attributes, and of the fields that are computed."""
+    plain = {
+        name: _attribute_reader(field)
+        for name, field in type_.fields.items()
+        if is_leaf_type(get_named_type(field.type))
+    }
     type_.extensions[READERS] = {
         "__typename": lambda _source, _context: type_.name,
-        **{name: _attribute_reader(field) for name, field in type_.fields.items()},
+        **plain,
         **computed,
     }
 
@@ -62,7 +69,7 @@ def add_readers(type_: GraphQLObjectType, computed: Mapping[str, Reader]) -> Non
 def _attribute_reader(field: GraphQLField) -> Reader:
     attribute = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].python_name
     may_be_null = not is_non_null_type(field.type)
-    to_json = cast("GraphQLScalarType", get_named_type(field.type)).coerce_output_value
+    to_json = cast("GraphQLLeafType", get_named_type(field.type)).coerce_output_value
 
     def read(source: Any, _context: Any) -> Any:
         value = getattr(source, attribute)

@@ -14,8 +14,11 @@ from graphql import (
     SelectionSetNode,
 )
 
-GENERATION = "generateImage"
-"""The field that costs money each time it is asked for."""
+PAID = frozenset({"generateImage", "retryGeneration", "submitGeneration"})
+"""The fields that cost money each time they are asked for."""
+LISTS = frozenset({"generations", "images", "search"})
+MAX_LISTS = 2
+"""Lists within lists that an operation may have: each multiplies what is answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ def find_excesses(document: DocumentNode, limits: Limits) -> list[GraphQLError]:
         for definition in document.definitions
         if isinstance(definition, FragmentDefinitionNode)
     }
-    graph = {name: [spread for spread, _ in cost.spreads] for name, cost in fragments.items()}
+    graph = {name: [spread for spread, *_ in cost.spreads] for name, cost in fragments.items()}
     try:
         inner_first = tuple(TopologicalSorter(graph).static_order())
     except CycleError:
@@ -64,11 +67,12 @@ def find_excesses(document: DocumentNode, limits: Limits) -> list[GraphQLError]:
 @dataclass(slots=True)
 class _Cost:
     depth: int = 0
+    lists: int = 0
     aliases: int = 0
     directives: int = 0
     generations: int = 0
-    spreads: list[tuple[str, int]] = field(default_factory=list)
-    """Each fragment spread, and the depth at which it stands."""
+    spreads: list[tuple[str, int, int]] = field(default_factory=list)
+    """Each fragment spread, the depth at which it stands, and the lists it stands in."""
 
     @classmethod
     def of(cls, definition: OperationDefinitionNode | FragmentDefinitionNode) -> "_Cost":
@@ -80,34 +84,37 @@ class _Cost:
         cost = cls(directives=len(definition.directives or ()))
         for variable in definition.variable_definitions or ():
             cost.directives += len(variable.directives or ())
-        to_do = [(definition.selection_set, 1)]
+        to_do = [(definition.selection_set, 1, 0)]
         while to_do:
-            selection_set, depth = to_do.pop()
+            selection_set, depth, lists = to_do.pop()
             cost.depth = max(cost.depth, depth)
+            cost.lists = max(cost.lists, lists)
             for node in selection_set.selections:
                 cost.directives += len(node.directives or ())
                 if isinstance(node, FragmentSpreadNode):
-                    cost.spreads.append((node.name.value, depth))
+                    cost.spreads.append((node.name.value, depth, lists))
                     continue
-                depth_within = depth
+                depth_within, lists_within = depth, lists
                 if isinstance(node, FieldNode):
                     cost.aliases += node.alias is not None
-                    cost.generations += node.name.value == GENERATION
+                    cost.generations += node.name.value in PAID
+                    lists_within += node.name.value in LISTS
                     counts = depth > 0 and not node.name.value.startswith("__")
                     depth_within = depth + 1 if counts else 0
                 nested: SelectionSetNode | None = node.selection_set  # type: ignore[attr-defined]
                 if nested:
-                    to_do.append((nested, depth_within))
+                    to_do.append((nested, depth_within, lists_within))
         return cost
 
     def add_spreads(self, fragments: dict[str, "_Cost"]) -> None:
         """Add the fragments that are spread here, whose own spreads have been added."""
-        for name, depth in self.spreads:
+        for name, depth, lists in self.spreads:
             fragment = fragments.get(name)
             if fragment is None:
                 continue
             if depth:
                 self.depth = max(self.depth, depth - 1 + fragment.depth)
+            self.lists = max(self.lists, lists + fragment.lists)
             self.aliases += fragment.aliases
             self.directives += fragment.directives
             self.generations += fragment.generations
@@ -116,12 +123,14 @@ class _Cost:
         """Say what is beyond `limits`. (The sums themselves may be too large to be written.)"""
         if self.depth > limits.max_depth:
             yield f"The operation nests fields more than {limits.max_depth} levels deep."
+        if self.lists > MAX_LISTS:
+            yield f"The operation nests lists more than {MAX_LISTS} deep."
         if self.aliases > limits.max_aliases:
             yield f"The operation has more than {limits.max_aliases} aliases."
         if self.directives > limits.max_directives:
             yield f"The operation has more than {limits.max_directives} directives."
         if self.generations > limits.max_generations:
             yield (
-                f"The operation has {GENERATION} more than {limits.max_generations} times. "
+                f"The operation asks for more than {limits.max_generations} generations. "
                 "Nothing was generated."
             )

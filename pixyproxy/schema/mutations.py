@@ -1,58 +1,118 @@
 """GraphQL: generating images."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from inspect import Parameter, signature
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import strawberry
+from pydantic import BaseModel
 from strawberry import UNSET
 
-from pixyproxy.core.models import ImageDetail, ImageDetailCreate
+from pixyproxy.core.models import Generation, GenerationCreate, ImageDetail, ImageDetailCreate
 from pixyproxy.schema.context import PixyInfo
-from pixyproxy.schema.types import ImageDetailType
+from pixyproxy.schema.types import GenerationType, ImageDetailType
+
+_Resolver = TypeVar("_Resolver", bound=Callable[..., Any])
 
 
-def _argument(name: str) -> object:
-    """Return the argument's description: one text for both faces."""
-    return strawberry.argument(description=ImageDetailCreate.model_fields[name].description)
+def _takes(model: type[BaseModel]) -> Callable[[_Resolver], _Resolver]:
+    """Have a resolver take the model's fields as arguments, described in the same words.
+
+    They reach it by its `**asked`, those that were given.
+    """
+    types = get_type_hints(model)
+
+    def make_argument(name: str) -> Parameter:
+        field = model.model_fields[name]
+        default = Parameter.empty if field.is_required() else field.default
+        described = strawberry.argument(description=field.description)
+        annotation: Any = Annotated[types[name], described]
+        return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+    def declare(resolver: _Resolver) -> _Resolver:
+        written = signature(resolver)
+        receiver, info, *others, _asked = written.parameters.values()
+        arguments = [
+            # In Strawberry's terms None would be a default that clients see.
+            argument.replace(default=UNSET) if argument.default is None else argument
+            for argument in (*map(make_argument, model.model_fields), *others)
+        ]
+        declared = written.replace(parameters=[receiver, info, *arguments])
+        resolver.__signature__ = declared  # type: ignore[attr-defined]
+        return resolver
+
+    return declare
+
+
+ClientRequestId = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Your own name for this request, as REST's `Idempotency-Key`: sent again, with "
+        "the same arguments, it gives the same generation, and nothing is paid for twice."
+    ),
+]
+Guid = Annotated[strawberry.ID, strawberry.argument(description="The generation's GUID.")]
 
 
 @strawberry.type(description="What can be done.")
 class Mutation:
-    """The root of all mutations."""
+    """The root of all mutations. What it is given is validated by the service."""
 
     @strawberry.mutation(
         graphql_type=ImageDetailType,
         description="Have the model draw the prompt, keep the image for good, and answer when it "
-        "is kept. What is left out is left to the model. A high-quality image may take minutes. "
+        "is kept. What is left out is left to the model. A high-quality image may take minutes: "
+        "an error `still-running` then names the generation, which goes on; do not send it again. "
         "Where another field fails and leaves no `data`, `extensions.kept` names what was kept.",
     )
+    @_takes(ImageDetailCreate)
     async def generate_image(
-        self,
-        info: PixyInfo,
-        prompt: Annotated[str, _argument("prompt")],
-        model: Annotated[str | None, _argument("model")] = UNSET,
-        size: Annotated[str | None, _argument("size")] = UNSET,
-        quality: Annotated[str | None, _argument("quality")] = UNSET,
-        style: Annotated[str | None, _argument("style")] = UNSET,
-        background: Annotated[str | None, _argument("background")] = UNSET,
-        output_format: Annotated[str | None, _argument("output_format")] = UNSET,
-        output_compression: Annotated[int | None, _argument("output_compression")] = UNSET,
-        moderation: Annotated[str | None, _argument("moderation")] = UNSET,
+        self, info: PixyInfo, *, client_request_id: ClientRequestId = None, **asked: Any
     ) -> ImageDetail:
-        """Generate one image."""
-        asked: dict[str, Any] = {
-            "prompt": prompt,
-            "model": model,
-            "size": size,
-            "quality": quality,
-            "style": style,
-            "background": background,
-            "output_format": output_format,
-            "output_compression": output_compression,
-            "moderation": moderation,
-        }
-        given = {name: value for name, value in asked.items() if value is not UNSET}
-        # The service validates it.
-        image = ImageDetailCreate.model_construct(**given)
-        detail = await info.context.images.create_image(image)
-        info.context.kept.append(detail.guid)
+        """Generate one image and wait for it."""
+        context = info.context
+        with context.call(client_request_id) as call:
+            detail = await context.images.create_image(
+                ImageDetailCreate.model_construct(**asked), call
+            )
+        context.kept.append(detail.guid)
         return detail
+
+    @strawberry.mutation(
+        graphql_type=GenerationType,
+        description="Have the model draw the prompt, and answer at once: ask for the generation, "
+        "or subscribe to it, to see what becomes of it. Where another field fails and leaves no "
+        "`data`, `extensions.submitted` names what was submitted.",
+    )
+    @_takes(GenerationCreate)
+    async def submit_generation(
+        self, info: PixyInfo, *, client_request_id: ClientRequestId = None, **asked: Any
+    ) -> Generation:
+        """Write a generation down, to be run soon."""
+        context = info.context
+        with context.call(client_request_id) as call:
+            generation = await context.generations.submit(
+                GenerationCreate.model_construct(**asked), call
+            )
+        context.submitted.append(generation.guid)
+        return generation
+
+    @strawberry.mutation(
+        graphql_type=GenerationType,
+        description="Cancel a generation that is queued. One that is running was sent to the model "
+        "and may be charged for: it cannot be cancelled.",
+    )
+    async def cancel_generation(self, info: PixyInfo, guid: Guid) -> Generation:
+        """Cancel a queued generation."""
+        return await info.context.generations.cancel(guid)
+
+    @strawberry.mutation(
+        graphql_type=GenerationType,
+        description="Queue a generation again that failed, was cancelled, or whose outcome is "
+        "unknown. It may be charged for once more.",
+    )
+    async def retry_generation(self, info: PixyInfo, guid: Guid) -> Generation:
+        """Queue the same generation again."""
+        generation = await info.context.generations.retry(guid)
+        info.context.submitted.append(generation.guid)
+        return generation

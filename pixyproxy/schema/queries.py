@@ -1,19 +1,19 @@
-"""GraphQL: finding images."""
+"""GraphQL: finding images and generations."""
 
 from typing import Annotated
 
 import strawberry
 from strawberry import UNSET
 
-from pixyproxy.core.exceptions import ImageNotFoundError
-from pixyproxy.core.models import ImageDetail
+from pixyproxy.core.exceptions import GenerationNotFoundError, ImageNotFoundError
+from pixyproxy.core.models import Generation, GenerationStatus, ImageDetail
 from pixyproxy.schema.context import PixyInfo
-from pixyproxy.schema.types import ImageDetailType
+from pixyproxy.schema.types import GenerationType, ImageDetailType
 from pixyproxy.service.image_service import MAX_PAGE_SIZE
 
 Page = Annotated[int, strawberry.argument(description="Which page, from 1.")]
 Size = Annotated[
-    int, strawberry.argument(description=f"Images on a page, from 1 to {MAX_PAGE_SIZE}.")
+    int, strawberry.argument(description=f"How many on a page, from 1 to {MAX_PAGE_SIZE}.")
 ]
 
 
@@ -74,4 +74,38 @@ class Query:
             guid=guid or None,
             page=page,
             size=size,
+        )
+
+    @strawberry.field(
+        graphql_type=GenerationType | None,
+        description="The generation with exactly this GUID, or null where there is none.",
+    )
+    async def generation(
+        self,
+        info: PixyInfo,
+        guid: Annotated[strawberry.ID, strawberry.argument(description="The generation's GUID.")],
+    ) -> Generation | None:
+        """Return one generation."""
+        try:
+            return await info.context.generations.get_generation(guid)
+        except GenerationNotFoundError:
+            return None
+
+    @strawberry.field(
+        graphql_type=list[GenerationType],
+        description="A page of the generations, newest first; beyond the end it is empty.",
+    )
+    async def generations(
+        self,
+        info: PixyInfo,
+        status: Annotated[
+            GenerationStatus | None,
+            strawberry.argument(description="Only those with this status."),
+        ] = UNSET,
+        page: Page = 1,
+        size: Size = 20,
+    ) -> list[Generation]:
+        """Return a page of the generations."""
+        return await info.context.generations.list_generations(
+            status=status or None, page=page, size=size
         )

@@ -1,6 +1,7 @@
-"""GraphQL over HTTP."""
+"""GraphQL over HTTP, and its subscriptions over WebSockets."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -8,6 +9,7 @@ from fastapi import APIRouter, Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
+from starlette.websockets import WebSocket
 from strawberry.http.ides import get_graphql_ide_html
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
@@ -16,9 +18,10 @@ from strawberry.types.graphql import OperationType
 
 from pixyproxy.core.strict_json import parse_json
 from pixyproxy.schema.context import Context
-from pixyproxy.schema.errors import format_error
 from pixyproxy.schema.limits import Limits
-from pixyproxy.schema.schema import make_schema
+from pixyproxy.schema.requests import check_request, result_content
+from pixyproxy.schema.schema import make_schema, refuse
+from pixyproxy.schema.sockets import SUBPROTOCOL, Socket, Sockets
 
 GRAPHQL_PATH = "/graphql"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -34,11 +37,16 @@ def make_graphql_router(
     make_image_url: Dependency,
     limits: Limits,
     graphiql: bool,
+    sync_wait_s: float,
+    sockets: Sockets,
+    allowed_origins: Sequence[str],
+    max_message_bytes: int,
 ) -> APIRouter:
     """Return the router of /graphql, after the GraphQL-over-HTTP specification.
 
     Dependencies are handed in, for REST has them too: who may call, what lets anybody in (to the
-    GraphiQL page, which holds no data), and what makes an image's URL.
+    GraphiQL page, which holds no data), and what makes an image's URL. Pages of the service itself
+    and of `allowed_origins` may open WebSockets, which join `sockets`.
     """
     schema = make_schema(limits)
     page = get_graphql_ide_html("graphiql") if graphiql else None
@@ -54,11 +62,21 @@ def make_graphql_router(
     async def admit(connection: HTTPConnection) -> None:
         await (public if wants_page(connection) else authenticate)(connection)
 
+    def make_context(connection: HTTPConnection, image_url: Callable[[str], str]) -> Context:
+        services = connection.state.services
+        return Context(
+            services.images,
+            services.generations,
+            image_url,
+            connection.state.caller,
+            asyncio.get_running_loop().time() + sync_wait_s,
+        )
+
     async def serve(request: Request) -> Response:
         if wants_page(request):
             return HTMLResponse(page)
+        context = make_context(request, await make_image_url(request))
         asked = await _read(request)
-        context = Context(request.state.services.images, await make_image_url(request))
         try:
             result = await schema.execute(
                 asked["query"],
@@ -68,10 +86,25 @@ def make_graphql_router(
                 allowed_operation_types=_OPERATIONS[request.method],
             )
         except InvalidOperationTypeError:
-            raise HTTPException(
-                405, "GET is for queries only; use POST.", {"Allow": "POST"}
-            ) from None
-        return _answer(request, result, context.kept)
+            if request.method == "GET":
+                raise HTTPException(
+                    405, "GET is for queries only; use POST.", {"Allow": "POST"}
+                ) from None
+            result = refuse(_SUBSCRIBE)
+        return _answer(request, result, context)
+
+    async def serve_socket(websocket: WebSocket) -> None:
+        await public(websocket)
+        _check_handshake(websocket, allowed_origins)
+        image_url = await make_image_url(websocket)
+        socket = Socket(
+            websocket,
+            schema,
+            authenticate=authenticate,
+            make_context=lambda: make_context(websocket, image_url),
+            max_message_bytes=max_message_bytes,
+        )
+        await socket.serve(sockets)
 
     router = APIRouter()
     router.add_api_route(
@@ -82,22 +115,33 @@ def make_graphql_router(
         response_model=None,
         include_in_schema=False,
     )
+    router.add_api_websocket_route(GRAPHQL_PATH, serve_socket)
     return router
 
 
-_OPERATIONS = {"GET": {OperationType.QUERY}, "POST": None}
-"""The types of operation that a method may ask for, where not all."""
-_FIELD_TYPES: dict[str, type] = {
-    "query": str,
-    "variables": dict,
-    "operationName": str,
-    "extensions": dict,
+_OPERATIONS = {
+    "GET": {OperationType.QUERY},
+    "POST": {OperationType.QUERY, OperationType.MUTATION},
 }
-_KIND_NAMES: dict[type, str] = {str: "a string", dict: "an object"}
+"""The types of operation that a method may ask for."""
+_SUBSCRIBE = f"Subscriptions are served over a WebSocket that speaks {SUBPROTOCOL}."
+
+
+def _check_handshake(websocket: WebSocket, allowed_origins: Sequence[str]) -> None:
+    """Raise HTTPException unless the client speaks our protocol, and its page may ask here.
+
+    Browsers say which page asks, and let it ask anybody: the answer is ours to refuse.
+    """
+    if SUBPROTOCOL not in websocket.scope["subprotocols"]:
+        raise HTTPException(400, _SUBSCRIBE)
+    scheme = websocket.scope["scheme"].replace("ws", "http")
+    allowed = {f"{scheme}://{websocket.headers.get('host')}", *allowed_origins}
+    if "*" not in allowed and not allowed.issuperset(websocket.headers.getlist("origin")):
+        raise HTTPException(403, "Pages of this origin may not connect here.")
 
 
 async def _read(request: Request) -> dict[str, Any]:
-    """Return what is asked: an object with a query, whose other fields are of the right types."""
+    """Return what is asked."""
     if request.method == "GET":
         parameters = request.query_params
         if len(parameters) != len(parameters.multi_items()):
@@ -110,14 +154,10 @@ async def _read(request: Request) -> dict[str, Any]:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
             raise HTTPException(415, f"Send the body as Content-Type: {_JSON}.")
         body = _parse(await request.body())
-    if not isinstance(body, dict):
-        raise HTTPException(400, "The body must be one JSON object with a query.")
-    for name, kind in _FIELD_TYPES.items():
-        if not isinstance(body.get(name), kind | None):
-            raise HTTPException(400, f"`{name}` must be {_KIND_NAMES[kind]} or null.")
-    if not body.get("query"):
-        raise HTTPException(400, "There is no `query`.")
-    return body
+    try:
+        return check_request(body)
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None
 
 
 def _parse(data: bytes) -> Any:
@@ -127,20 +167,21 @@ def _parse(data: bytes) -> Any:
         raise HTTPException(400, f"The request cannot be read: {error}.") from None
 
 
-def _answer(request: Request, result: ExecutionResult, kept: list[str]) -> Response:
-    """Return the result as JSON. Where nothing was executed there is no `data`.
+def _answer(request: Request, result: ExecutionResult, context: Context) -> Response:
+    """Return the result as JSON.
 
-    Images that were paid for are named even where another field's error took `data` away.
+    What was paid for is named even where another field's error took `data` away.
     """
-    not_executed = isinstance(result, PreExecutionError)
-    content: dict[str, Any] = {} if not_executed else {"data": result.data}
-    if result.errors:
-        content["errors"] = [format_error(error) for error in result.errors]
-    if result.data is None and kept:
-        content["extensions"] = {"kept": kept}
+    content = result_content(result)
+    named: dict[str, list[str]] = {"replayed": context.replayed}
+    if result.data is None:
+        named |= {"kept": context.kept, "submitted": context.submitted}
+    if extensions := {name: names for name, names in named.items() if names}:
+        content["extensions"] = extensions
     strict = GRAPHQL_RESPONSE in request.headers.get("accept", "")
     return Response(
         orjson.dumps(content),
-        status_code=400 if not_executed and strict else 200,
+        status_code=400 if strict and isinstance(result, PreExecutionError) else 200,
+        headers={"Idempotency-Replayed": "true"} if context.replayed else None,
         media_type=GRAPHQL_RESPONSE if strict else _JSON,
     )

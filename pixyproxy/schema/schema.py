@@ -1,12 +1,15 @@
 """The GraphQL schema, put together, and how its operations are run."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from datetime import datetime
 from inspect import isawaitable
 from typing import Any, cast
 
 import strawberry
+from graphql import ExecutionResult as CoreResult
 from graphql import GraphQLError, get_operation_ast
+from graphql.execution import create_source_event_stream, map_source_to_response_event
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.config import StrawberryConfig
@@ -21,7 +24,8 @@ from pixyproxy.schema.executor import PlainFieldsExecutor, add_readers
 from pixyproxy.schema.limits import Limits
 from pixyproxy.schema.mutations import Mutation
 from pixyproxy.schema.queries import Query
-from pixyproxy.schema.types import ImageDetailType, read_url
+from pixyproxy.schema.subscriptions import Subscription
+from pixyproxy.schema.types import GenerationType, ImageDetailType, read_url
 
 UNREADABLE_VALUE = "The operation has a value that cannot be read."
 
@@ -40,14 +44,14 @@ class PixySchema(Schema):
         super().__init__(
             query=Query,
             mutation=Mutation,
+            subscription=Subscription,
             config=StrawberryConfig(scalar_map={datetime: times}),
         )
         self._limits = limits
         self._documents = DocumentCache(self._schema, limits)
-        image_type = self.schema_converter.from_object(
-            get_object_definition(ImageDetailType, strict=True)
-        )
-        add_readers(image_type, {"url": read_url})
+        for type_, computed in ((ImageDetailType, {"url": read_url}), (GenerationType, {})):
+            definition = get_object_definition(type_, strict=True)
+            add_readers(self.schema_converter.from_object(definition), computed)
 
     async def execute(
         self,
@@ -63,6 +67,73 @@ class PixySchema(Schema):
 
         Raises InvalidOperationTypeError where it is of a type that is not allowed.
         """
+        executor = self._prepare(
+            query,
+            variable_values,
+            context_value,
+            root_value,
+            operation_name,
+            allowed_operation_types,
+            operation_extensions,
+        )
+        if isinstance(executor, PreExecutionError):
+            return executor
+        result: Any = executor.execute_operation()
+        if isawaitable(result):
+            result = await result
+        if result.errors:
+            log_errors(result.errors)
+        return ExecutionResult(result.data, result.errors)
+
+    async def follow(
+        self,
+        query: str,
+        variable_values: dict[str, Any] | None,
+        context_value: Any,
+        operation_name: str | None,
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """Run a subscription; a PreExecutionError is the last result where it comes to grief.
+
+        Raises InvalidOperationTypeError where it is another operation.
+        """
+        executor = self._prepare(
+            query,
+            variable_values,
+            context_value,
+            operation_name=operation_name,
+            allowed_operation_types={OperationType.SUBSCRIPTION},
+        )
+        if isinstance(executor, PreExecutionError):
+            yield executor
+            return
+        source: Any = create_source_event_stream(executor)
+        if isawaitable(source):
+            source = await source
+        if isinstance(source, CoreResult):
+            yield _not_executed(source.errors or [])
+            return
+        try:
+            async with aclosing(map_source_to_response_event(executor, source)) as events:
+                async for event in events:
+                    if event.errors:
+                        log_errors(event.errors)
+                    yield ExecutionResult(event.data, event.errors)
+        except Exception as error:  # noqa: BLE001  the source's, which graphql-core lets through
+            errors = [GraphQLError(str(error), original_error=error)]
+            log_errors(errors)
+            yield PreExecutionError(None, errors)
+
+    def _prepare(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None,
+        context_value: Any,
+        root_value: Any = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> PlainFieldsExecutor | PreExecutionError:
+        """Return what runs the operation, or why it may not be run."""
         try:
             checked = self._documents.read(query or "")
         except GraphQLError as error:
@@ -87,17 +158,17 @@ class PixySchema(Schema):
         )
         if isinstance(executor, list):
             return _not_executed(executor)
-        result: Any = executor.execute_operation()
-        if isawaitable(result):
-            result = await result
-        if result.errors:
-            log_errors(result.errors)
-        return ExecutionResult(result.data, result.errors)
+        return cast("PlainFieldsExecutor", executor)
 
 
 def make_schema(limits: Limits | None = None) -> PixySchema:
     """Return a new schema, with a cache of its own."""
     return PixySchema(limits or Limits())
+
+
+def refuse(message: str) -> PreExecutionError:
+    """Return the result of an operation that is not run where it was sent."""
+    return _not_executed([GraphQLError(message)])
 
 
 def _not_executed(errors: list[GraphQLError]) -> PreExecutionError:

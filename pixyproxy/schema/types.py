@@ -1,46 +1,115 @@
 """The GraphQL types. Their resolvers are given the models of core, field for field."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
+from pydantic import BaseModel
 from strawberry.scalars import JSON
 
+from pixyproxy.core.models import Generation, GenerationError, GenerationStatus, ImageDetail
 from pixyproxy.schema.context import Context, PixyInfo
+
+
+def _field_of(model: type[BaseModel], name: str) -> Any:
+    """Return the field, with the model's description: one text for both faces."""
+    return strawberry.field(description=model.model_fields[name].description)
 
 
 @strawberry.type(name="ImageDetail", description="A kept image: everything about it but its bytes.")
 class ImageDetailType:
-    """The fields of core's ImageDetail, and the URL of its bytes."""
+    """The fields of core's ImageDetail, the URL of its bytes, and where it comes from."""
 
-    guid: strawberry.ID = strawberry.field(description="The image's public name, a UUID.")
-    filename: str = strawberry.field(description="A human-readable file name, unique to the image.")
-    prompt: str = strawberry.field(description="The prompt, exactly as it was given.")
-    created_at: datetime = strawberry.field(description="When the image was kept, in UTC.")
-    updated_at: datetime = strawberry.field(
-        description="When anything about it changed last, in UTC."
-    )
+    guid: strawberry.ID = _field_of(ImageDetail, "guid")
+    filename: str = _field_of(ImageDetail, "filename")
+    prompt: str = _field_of(ImageDetail, "prompt")
+    created_at: datetime = _field_of(ImageDetail, "created_at")
+    updated_at: datetime = _field_of(ImageDetail, "updated_at")
     content_type: str = strawberry.field(
         description="The media type, such as `image/png`, from the bytes themselves."
     )
-    width: int = strawberry.field(description="Width in pixels.")
-    height: int = strawberry.field(description="Height in pixels.")
-    byte_size: int = strawberry.field(description="Size of the image file in bytes.")
-    sha256: str = strawberry.field(description="SHA-256 of the image file, in hexadecimal.")
-    model: str = strawberry.field(description="The model that drew it.")
-    revised_prompt: str | None = strawberry.field(
-        description="The prompt as the model rewrote it, where it says so."
-    )
-    parameters: JSON = strawberry.field(
-        description="The parameters that were sent to the model; it chose the rest itself."
-    )
+    width: int = _field_of(ImageDetail, "width")
+    height: int = _field_of(ImageDetail, "height")
+    byte_size: int = _field_of(ImageDetail, "byte_size")
+    sha256: str = _field_of(ImageDetail, "sha256")
+    model: str = _field_of(ImageDetail, "model")
+    revised_prompt: str | None = _field_of(ImageDetail, "revised_prompt")
+    parameters: JSON = _field_of(ImageDetail, "parameters")
 
     @strawberry.field(description="Where the image's bytes are served, for good.")
     def url(self, info: PixyInfo) -> str:
         """Return the absolute URL of the bytes."""
         return read_url(self, info.context)
 
+    @strawberry.field(
+        graphql_type=Annotated["GenerationType", strawberry.lazy("pixyproxy.schema.types")] | None,
+        description="The generation that it came from; null where none was written down.",
+    )
+    async def generation(self: Any, info: PixyInfo) -> Generation | None:
+        """Return the generation, loaded together with those of other images."""
+        if self.generation_guid is None:
+            return None
+        return await info.context.generation_by_guid.load(self.generation_guid)
+
 
 def read_url(image: Any, context: Context) -> str:
     """Return the absolute URL of the image's bytes."""
     return context.image_url(image.guid)
+
+
+_MEANINGS = {
+    GenerationStatus.QUEUED: "Waits for its turn; nothing was sent to the model.",
+    GenerationStatus.RUNNING: "Was sent to the model, or is just about to be.",
+    GenerationStatus.SUCCEEDED: "Has its images, or some of them: then `error` tells the rest.",
+    GenerationStatus.REFUSED: "The model's moderation refused the prompt, and would again.",
+    GenerationStatus.FAILED: "Gave no image; `error` tells why.",
+    GenerationStatus.CANCELLED: "Was cancelled before anything was sent to the model.",
+    GenerationStatus.UNKNOWN: "Was sent and not answered: it may have been charged for.",
+}
+_STATUS: Any = strawberry.enum(GenerationStatus, description="How far a generation is.")
+for _value in _STATUS.__strawberry_definition__.values:
+    _value.description = _MEANINGS[GenerationStatus[_value.name]]
+
+
+@strawberry.type(
+    name="GenerationError", description="Why a generation, or a part of it, gave no image."
+)
+class GenerationErrorType:
+    """The fields of core's GenerationError."""
+
+    code: str = _field_of(GenerationError, "code")
+    message: str = _field_of(GenerationError, "message")
+    errors: JSON | None = _field_of(GenerationError, "errors")
+
+
+@strawberry.type(
+    name="Generation",
+    description="A wish for images, from the moment it is written down: what became of it, "
+    "and when.",
+)
+class GenerationType:
+    """The fields of core's Generation, and its images."""
+
+    guid: strawberry.ID = _field_of(Generation, "guid")
+    status: GenerationStatus = _field_of(Generation, "status")
+    prompt: str = _field_of(Generation, "prompt")
+    model: str = _field_of(Generation, "model")
+    parameters: JSON = _field_of(Generation, "parameters")
+    n: int = _field_of(Generation, "n")
+    model_served: str | None = _field_of(Generation, "model_served")
+    upstream_request_id: str | None = _field_of(Generation, "upstream_request_id")
+    usage: JSON | None = _field_of(Generation, "usage")
+    error: GenerationErrorType | None = _field_of(Generation, "error")
+    queued_at: datetime = _field_of(Generation, "queued_at")
+    started_at: datetime | None = _field_of(Generation, "started_at")
+    answered_at: datetime | None = _field_of(Generation, "answered_at")
+    stored_at: datetime | None = _field_of(Generation, "stored_at")
+    finished_at: datetime | None = _field_of(Generation, "finished_at")
+
+    @strawberry.field(
+        graphql_type=list[ImageDetailType],
+        description="What was drawn, as soon as it is kept.",
+    )
+    async def images(self: Any, info: PixyInfo) -> list[ImageDetail]:
+        """Return the images, loaded together with those of other generations."""
+        return await info.context.images_of_generation.load(self.guid)

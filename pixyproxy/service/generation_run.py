@@ -47,6 +47,7 @@ from pixyproxy.core.models import (
     GenerationStatus,
     ImageDetail,
 )
+from pixyproxy.core.tasks import end_tasks
 from pixyproxy.core.text import make_filename
 from pixyproxy.data.generation_repository import GenerationRepository, Lease, Origin
 from pixyproxy.data.image_repository import ImageRepositoryInterface
@@ -640,8 +641,7 @@ class GenerationRun:
         try:
             yield
         finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
+            await end_tasks([renewing])
 
     async def _renew(self) -> None:
         generations = self._tools.generations

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pixyproxy.core.exceptions import PixyProxyException, StorageException
 from pixyproxy.core.models import Generation, GenerationStatus, ImageDetail
+from pixyproxy.core.tasks import end_tasks
 from pixyproxy.data.generation_repository import GenerationRepository
 
 logger = logging.getLogger(__name__)
@@ -81,8 +82,7 @@ class GenerationWatch:
         """Stop asking the database."""
         self.stop()
         if self._polling is not None:
-            self._polling.cancel()
-            await asyncio.gather(self._polling, return_exceptions=True)
+            await end_tasks([self._polling])
 
     @contextmanager
     def _queue(self, present: Generation) -> Iterator[asyncio.Queue[Progress | None]]:

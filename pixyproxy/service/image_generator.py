@@ -36,6 +36,7 @@ from pixyproxy.core.models import (
     ImageDetail,
     ImageDetailCreate,
 )
+from pixyproxy.core.tasks import end_tasks
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.generation_repository import GenerationRepository, Held, Origin
 from pixyproxy.data.image_repository import ImageRepositoryInterface
@@ -248,8 +249,7 @@ class ImageGenerator:
         """End what runs: at once, or when `give_up_drawing` is called where it drains already."""
         if not self._tools.draining.is_set():
             self.give_up_drawing()
-        for task in self._work:
-            task.cancel()
+        await end_tasks(self._work)
         runs = list(self._runs.values())
         if runs:
             ended = asyncio.create_task(asyncio.wait(runs))
@@ -261,9 +261,7 @@ class ImageGenerator:
         keeping = [*runs, *self._tools.late]
         if keeping:
             _, unkept = await asyncio.wait(keeping, timeout=KEEP_AT_STOP_S)
-            for task in unkept:
-                task.cancel()
-        await asyncio.gather(*keeping, *self._work, return_exceptions=True)
+            await end_tasks(unkept)
         await self.watch.aclose()
         await self._tools.provider.aclose()
         await self._tools.fetcher.aclose()

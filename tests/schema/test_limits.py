@@ -56,9 +56,39 @@ GENERATIONS = {
 async def test_no_more_than_four_generations(
     app: httpx2.AsyncClient, model_server: ModelServer, query: str
 ) -> None:
-    await refusal(app, query, "generateImage more than 4 times")
+    await refusal(app, query, "more than 4 generations")
     assert model_server.requests == []
     assert await data(app, "{ images { guid } }") == {"images": []}
+
+
+@pytest.mark.parametrize(
+    "field",
+    ['submitGeneration(prompt: "a cat") { guid }', 'retryGeneration(guid: "x") { guid }'],
+)
+async def test_whatever_is_paid_for_counts(
+    app: httpx2.AsyncClient, model_server: ModelServer, field: str
+) -> None:
+    query = f"mutation {{ {aliased(2, field)} b: {GEN} c: {GEN} d: {GEN} }}"
+    await refusal(app, query, "more than 4 generations")
+    assert model_server.requests == []
+
+
+LISTS = {
+    "images of images": "{ images { generation { images { generation { images { guid } } } } } }",
+    "images of generations": "{ generations { images { generation { images { guid } } } } }",
+    "fragments": "{ search { ...A } } fragment A on ImageDetail { generation { ...B } }"
+    "fragment B on Generation { images { generation { images { guid } } } }",
+}
+
+
+@pytest.mark.parametrize("query", LISTS.values(), ids=LISTS.keys())
+async def test_lists_do_not_multiply_without_end(app: httpx2.AsyncClient, query: str) -> None:
+    await refusal(app, query, "nests lists more than 2 deep")
+
+
+async def test_two_lists_deep_is_no_excess(app: httpx2.AsyncClient) -> None:
+    query = "{ images { ...A } } fragment A on ImageDetail { generation { images { guid } } }"
+    assert await data(app, query) == {"images": []}
 
 
 async def test_four_generations_run(app: httpx2.AsyncClient, model_server: ModelServer) -> None:
@@ -187,5 +217,5 @@ async def test_the_limits_are_settings(
         await refusal(client, f"{{ {aliased(2)} }}", "more than 1 aliases")
         await refusal(client, "{" + "a " * 40 + "}", "more than 40 tokens")
         await refusal(client, "{ a @b @c }", "more than 1 directives")
-        await refusal(client, f"mutation {{ {GEN} }}", "more than 0 times")
+        await refusal(client, f"mutation {{ {GEN} }}", "more than 0 generations")
     assert model_server.requests == []
