@@ -72,7 +72,7 @@ class Bench:
             self.folder, database_url=database_url, images=images, **settings
         ) as server:
             yield server
-        rows, files = count_rows(database_url), sum(1 for _ in images.rglob("*.*"))
+        rows, files = count_rows(database_url), sum(1 for _ in images.rglob("*.png"))
         shutil.rmtree(images)
         if rows != files:
             raise RuntimeError(f"{rows} rows, but {files} files")

@@ -1,6 +1,8 @@
 """The command line, as a user runs it."""
 
 import json
+import os
+import pty
 import re
 import signal
 import socket
@@ -8,18 +10,22 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pymysql
 import pytest
 from PIL import Image
 from sqlalchemy.engine import make_url
 
 from pixyproxy import __version__
+from tests.data.rows import raw
 from tests.mariadb import MariaDB
-from tests.model_server import ModelServer, error, hang
-from tests.servers import ROOT, environment
+from tests.model_server import ModelServer, error, hang, image, rate_limited
+from tests.servers import ROOT, Service, environment
 
 
 def run(
@@ -68,8 +74,8 @@ def test_generate_does_the_main_job_without_a_server(tmp_path: Path) -> None:
     assert detail["prompt"] == "a lighthouse 🗼"
     assert detail["model"] == "sketch"
     assert detail["url"] == f"http://127.0.0.1:8000/image/{detail['guid']}/content"
-    with Image.open(tmp_path / "copy.webp") as image:
-        assert (image.format, image.size) == ("WEBP", (128, 96))
+    with Image.open(tmp_path / "copy.webp") as copy:
+        assert (copy.format, copy.size) == ("WEBP", (128, 96))
     (kept,) = (tmp_path / "images").rglob("*.webp")
     assert kept.read_bytes() == (tmp_path / "copy.webp").read_bytes()
 
@@ -238,23 +244,188 @@ def test_details_that_cannot_be_printed_leave_the_image_and_its_copy(tmp_path: P
     assert (tmp_path / "copy.png").read_bytes() == kept.read_bytes()
 
 
-def test_an_interrupted_generation_may_have_been_charged_for(
-    tmp_path: Path, model_server: ModelServer
+def shown(folder: Path, *arguments: str, **settings: object) -> Any:
+    """What a command that succeeds prints as JSON."""
+    result = run(folder, *arguments, **settings)
+    assert (result.returncode, result.stderr) == (0, "")
+    return json.loads(result.stdout)
+
+
+def test_several_images_are_one_generation(tmp_path: Path, model_server: ModelServer) -> None:
+    by_server = {"openai_base_url": model_server.base_url}
+    generation = shown(tmp_path, "generate", "foxes", "--n", "3", **by_server)
+    assert generation["status"] == "succeeded"
+    assert len({image["url"] for image in generation["images"]}) == 3
+    assert model_server.posts == 1
+    assert shown(tmp_path, "generations", "list", **by_server) == generation
+    assert_one_clear_line(run(tmp_path, "generate", "foxes", "-n", "11", **by_server), "n: ")
+    for options in (("-n", "2"), ("--no-wait",)):
+        result = run(tmp_path, "generate", "foxes", "--out", "x.png", *options, **by_server)
+        assert_one_clear_line(result, "--out")
+    assert model_server.posts == 1
+
+
+def test_what_failed_of_several_images_is_told(tmp_path: Path, model_server: ModelServer) -> None:
+    model_server.answer_with(image(), error(500), image())
+    settings = {
+        "openai_base_url": model_server.base_url,
+        "model": "dall-e-3",
+        "fetch_allow": model_server.origin.removeprefix("http://"),
+    }
+    result = run(tmp_path, "generate", "foxes", "-n", "3", **settings)
+    assert result.returncode == 0
+    generation = json.loads(result.stdout)
+    assert len(generation["images"]) == 2
+    assert generation["error"]["code"] == "generator-unavailable"
+    (line,) = result.stderr.splitlines()
+    assert re.fullmatch(rf"warning: .* unavailable.*{generation['guid']}.*", line)
+    details = shown(tmp_path, "generations", "show", generation["guid"], **settings)
+    statuses = [attempt["status"] for attempt in details.pop("attempts")]
+    assert sorted(statuses) == ["failed", "succeeded", "succeeded"]
+    assert details == generation
+
+
+def test_a_key_that_is_sent_again_pays_once(
+    tmp_path: Path, database_url: str, model_server: ModelServer
 ) -> None:
-    model_server.answer_with(hang())
+    settings = {"openai_base_url": model_server.base_url, "database_url": database_url}
+    arguments = ("generate", "a fox", "--idempotency-key", "mine")
+    detail = shown(tmp_path, *arguments, **settings)
+    for options in ((), ("--out", "copy.png")):
+        again = run(tmp_path, *arguments, *options, **settings)
+        assert json.loads(again.stdout) == detail
+        assert re.fullmatch(r"note: .*nothing new.*\n", again.stderr)
+    assert (tmp_path / "copy.png").stat().st_size == detail["byte_size"]
+    conflict = run(tmp_path, *arguments, "--size", "1024x1024", **settings)
+    assert_one_clear_line(conflict, "idempotency key")
+    assert_one_clear_line(run(tmp_path, *arguments[:-1], "a b", **settings), "idempotency_key")
+    assert model_server.posts == 1
+
+
+def test_a_running_service_takes_up_what_is_not_waited_for(
+    tmp_path: Path, database_url: str, model_server: ModelServer
+) -> None:
+    settings = {
+        "openai_base_url": model_server.base_url,
+        "database_url": database_url,
+        "images": tmp_path / "images",
+    }
+    queued = shown(tmp_path, "generate", "a fox", "--no-wait", "-n", "2", **settings)
+    guid = queued["guid"]
+    assert (queued["status"], queued["images"]) == ("queued", [])
+    for _ in range(2):
+        assert shown(tmp_path, "generations", "list", "--status", "queued", **settings) == queued
+        details = shown(tmp_path, "generations", "show", guid, **settings)
+        assert details == queued | {"attempts": []}
+    assert model_server.posts == 0, "looking at them took up none"
+    with Service(tmp_path / "service", **settings) as service:
+        taken_up = shown(tmp_path, "generate", "another", "--no-wait", **settings)
+        for generation in (queued, taken_up):
+            wait_until_ended(service.origin, generation["guid"])
+        details = shown(tmp_path, "generations", "show", guid, **settings)
+    assert details["status"] == "succeeded"
+    assert len(details["images"]) == 2
+    assert model_server.posts == 2
+
+
+def wait_until_ended(origin: str, guid: str) -> None:
+    """Follow the generation, as a client does, to its end."""
+    with httpx2.stream("GET", f"{origin}/generation/{guid}/events", timeout=60) as events:
+        assert events.status_code == 200
+        for _ in events.iter_lines():
+            pass
+
+
+def test_generations_are_cancelled_and_tried_again(
+    tmp_path: Path, database_url: str, model_server: ModelServer
+) -> None:
+    settings = {"openai_base_url": model_server.base_url, "database_url": database_url}
+    guid = shown(tmp_path, "generate", "a fox", "--no-wait", **settings)["guid"]
+    assert shown(tmp_path, "generations", "cancel", guid, **settings)["status"] == "cancelled"
+    result = run(tmp_path, "generations", "cancel", guid, **settings)
+    assert_one_clear_line(result, "Only a queued generation", "cancelled")
+    assert shown(tmp_path, "generations", "retry", guid, **settings)["status"] == "queued"
+    assert_one_clear_line(run(tmp_path, "generations", "retry", guid, **settings), "queued already")
+    unknown = "5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05"
+    for command in ("show", "cancel", "retry"):
+        for name in (unknown, "none"):
+            result = run(tmp_path, "generations", command, name, **settings)
+            assert_one_clear_line(result, "no generation")
+    for options in (("--status", "lost"), ("--page", "0"), ("--size", "101")):
+        result = run(tmp_path, "generations", "list", *options, **settings)
+        assert_one_clear_line(result, options[0].removeprefix("--"))
+    assert model_server.posts == 0
+
+
+def test_a_failure_names_its_generation(tmp_path: Path, model_server: ModelServer) -> None:
+    model_server.answer_with(error(500))
+    settings = {"openai_base_url": model_server.base_url}
+    result = run(tmp_path, "generate", "a fox", **settings)
+    assert_one_clear_line(result, "unavailable")
+    (guid,) = re.findall(r"generation (\S+): failed", result.stderr)
+    assert shown(tmp_path, "generations", "list", **settings)["guid"] == guid
+
+
+def test_a_terminal_shows_generations_as_a_table(tmp_path: Path) -> None:
+    guid = shown(tmp_path, "generate", "[red]a \x1b[31mfox", "--no-wait")["guid"]
+    terminal, side = pty.openpty()
+    result = run(tmp_path, "generations", "list", stdout=side, variables={"TERM": "xterm"})
+    assert result.returncode == 0
+    table = os.read(terminal, 100_000).decode()
+    result = run(tmp_path, "generations", "list", "--json", stdout=side)
+    line = os.read(terminal, 100_000).decode()
+    os.close(side)
+    os.close(terminal)
+    header, row = table.splitlines()
+    assert "queued at (UTC)" in header
+    assert re.match(rf"{guid}  queued     \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d  1 +\[red]", row)
+    assert "\x1b[31mfox" not in table
+    assert json.loads(line)["guid"] == guid
+
+
+def interrupted(folder: Path, model_server: ModelServer, attempt_status: str) -> tuple[str, Any]:
+    """What is said of a generation that is interrupted in this state, and how it reads then."""
+    settings = {"openai_base_url": model_server.base_url}
     with subprocess.Popen(
         [sys.executable, "-m", "pixyproxy", "generate", "a fox"],
-        cwd=tmp_path,
-        env=environment(min_free_mb=1, openai_base_url=model_server.base_url)
-        | {"PYTHONPATH": str(ROOT)},
+        cwd=folder,
+        env=environment(min_free_mb=1, **settings) | {"PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
         model_server.wait_for_requests(1)
+        deadline = time.monotonic() + 60
+        while raw(f"sqlite:///{folder}/pixyproxy.db", "SELECT status FROM attempts") != [
+            (attempt_status,)
+        ]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert re.fullmatch(r"error: interrupted.* may have been charged for.*\n", stderr)
+    assert process.returncode == 1
+    found = re.fullmatch(r"error: interrupted; generation (\S+): (.*)\n", stderr)
+    assert found, stderr
+    return found[2], shown(folder, "generations", "show", found[1], **settings)
+
+
+def test_an_interrupted_generation_may_have_been_charged_for(
+    tmp_path: Path, model_server: ModelServer
+) -> None:
+    model_server.answer_with(hang())
+    said, generation = interrupted(tmp_path, model_server, "sent")
+    assert "may have been charged for" in said
+    assert generation["status"] == "unknown"
+    assert [attempt["status"] for attempt in generation["attempts"]] == ["unknown"]
+
+
+def test_an_interrupted_generation_that_was_not_accepted_is_queued(
+    tmp_path: Path, model_server: ModelServer
+) -> None:
+    model_server.answer_with(rate_limited("60"))
+    said, generation = interrupted(tmp_path, model_server, "failed")
+    assert "is queued" in said
+    assert generation["status"] == "queued"
+    assert model_server.posts == 1
 
 
 def test_migrate_leaves_another_programs_table_alone(tmp_path: Path, database_url: str) -> None:

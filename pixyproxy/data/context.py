@@ -107,14 +107,18 @@ class DatabaseContext:
 
     async def check(self) -> None:
         """Raise a StorageException unless the database answers and can be written to."""
-        if self._check_disk is not None:
-            try:
-                await asyncio.to_thread(self._check_disk)
-            except OSError as error:
-                raise DatabaseUnavailableError from error
+        self.check_space()
         await self.begin_transaction()
         await self.execute(_WRITE_NOTHING)
         await self.rollback()
+
+    def check_space(self) -> None:
+        """Raise StorageFullError where a local database's disk is full, or nearly."""
+        if self._check_disk is not None:
+            try:
+                self._check_disk()
+            except OSError as error:
+                raise DatabaseUnavailableError from error
 
     async def _execute(
         self, statement: sa.Executable, parameters: Mapping[str, Any] | None

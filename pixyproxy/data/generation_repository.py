@@ -16,7 +16,6 @@ from sqlalchemy.exc import IntegrityError
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import (
     Attempt,
-    AttemptStatus,
     Generation,
     GenerationStatus,
 )
@@ -199,28 +198,11 @@ class GenerationRepository:
         rows = await context.execute(_ATTEMPTS, {"guid": guid})
         return [Attempt.model_validate(dict(row._mapping)) for row in rows]  # noqa: SLF001
 
-    async def answer_attempt(self, context: DatabaseContext, attempt: Attempt) -> None:
-        """Write down that and what the model has answered, and what the images are called."""
-        parameters = {
-            "guid_": attempt.generation_guid,
-            "number_": attempt.number,
-            "status": AttemptStatus.SENT.value,
-            "answer": attempt.answer and attempt.answer.model_dump(exclude_none=True),
-            "image_guids": attempt.image_guids,
-            "answered_at": attempt.answered_at,
-        }
-        await context.execute(_ANSWER_ATTEMPT, parameters)
-
-    async def end_attempt(self, context: DatabaseContext, attempt: Attempt) -> None:
-        """Write down what became of the call."""
-        parameters = {
-            "guid_": attempt.generation_guid,
-            "number_": attempt.number,
-            "status": attempt.status.value,
-            "error_code": attempt.error_code,
-            "ended_at": attempt.ended_at,
-        }
-        await context.execute(_END_ATTEMPT, parameters)
+    async def update_attempt(self, context: DatabaseContext, attempt: Attempt) -> None:
+        """Write down what the model has answered, and what became of the call."""
+        row = _attempt_row(attempt)
+        key = {"guid_": row.pop("generation_guid"), "number_": row.pop("number")}
+        await context.execute(_UPDATE_ATTEMPT, key | {name: row[name] for name in _PROGRESS})
 
 
 _FIELDS = tuple(Generation.model_fields)
@@ -311,12 +293,8 @@ _THAT_ATTEMPT = sa.update(attempts).where(
 _SUPERSEDE_ATTEMPTS = (
     sa.update(attempts).where(attempts.c.generation_guid == sa.bindparam("guid_")).values(part=None)
 )
-_ANSWER_ATTEMPT = _THAT_ATTEMPT.values(
-    {name: sa.bindparam(name) for name in ("status", "answer", "image_guids", "answered_at")}
-)
-_END_ATTEMPT = _THAT_ATTEMPT.values(
-    {name: sa.bindparam(name) for name in ("status", "error_code", "ended_at")}
-)
+_PROGRESS = ("status", "image_guids", "answer", "error_code", "answered_at", "ended_at")
+_UPDATE_ATTEMPT = _THAT_ATTEMPT.values({name: sa.bindparam(name) for name in _PROGRESS})
 
 
 def _model(row: Sequence[Any]) -> Generation:

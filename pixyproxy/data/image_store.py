@@ -9,7 +9,7 @@ import re
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +131,8 @@ class ImageStore:
             scratch = self._scratch.open()
             probe = f"probe-{os.urandom(8).hex()}"
             try:
-                _write_file(probe, b"probe", scratch)
+                with _written_file(probe, b"probe", scratch) as descriptor:
+                    os.fsync(descriptor)
             finally:
                 os.unlink(probe, dir_fd=scratch)
 
@@ -142,9 +143,13 @@ class ImageStore:
         with _translated(), self._shard(guid, create=True) as shard:
             scratch = self._scratch.open()
             try:
-                if sidecar is not None:
-                    _write_file(note, sidecar, shard)
-                _write_file(name, data, scratch)
+                with ExitStack() as files:
+                    # Both are written before the first is synced, which then costs little more.
+                    written = [files.enter_context(_written_file(name, data, scratch))]
+                    if sidecar is not None:
+                        written.append(files.enter_context(_written_file(note, sidecar, shard)))
+                    for descriptor in reversed(written):
+                        os.fsync(descriptor)
                 os.rename(name, name, src_dir_fd=scratch, dst_dir_fd=shard)
             except BaseException:
                 for left, folder in ((name, scratch), (note, shard)):
@@ -339,12 +344,13 @@ class _Scratch:
             os.close(parent)
 
 
-def _write_file(name: str, data: bytes, folder: int) -> None:
+@contextmanager
+def _written_file(name: str, data: bytes, folder: int) -> Iterator[int]:
     descriptor = os.open(name, _CREATE, 0o644, dir_fd=folder)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(descriptor)
+        yield descriptor
 
 
 def _hex_folders(folder: Path) -> list[Path]:

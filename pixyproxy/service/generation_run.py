@@ -37,7 +37,6 @@ from pixyproxy.core.exceptions import (
     default_message,
 )
 from pixyproxy.core.models import (
-    MAX_IMAGES,
     Answer,
     AnsweredImage,
     Attempt,
@@ -186,7 +185,8 @@ class GenerationRun:
                 logger.error("%s failed unforeseen", self.generation.guid, exc_info=error)
             if End.NOT_BEGUN in ends and End.TAKEN_OVER not in ends:
                 await self._put_back()
-        self._announce()
+            self._announce()
+        await self._drop_sidecars()
 
     async def settle(self) -> None:
         """Find out what became of calls that a dead process made; then queue what it did not."""
@@ -204,7 +204,8 @@ class GenerationRun:
                 await self._put_back()
             elif not self.generation.status.is_final:
                 await self._record(None)
-        self._announce()
+            self._announce()
+        await self._drop_sidecars()
 
     def _parts_to_draw(self) -> set[int]:
         """Return the parts of which nothing was sent, or nothing that was accepted."""
@@ -340,11 +341,11 @@ class GenerationRun:
             }
         )
         self._attempts[attempt.number] = ended
-        await self._patiently(attempt.guid, lambda: self._write_end(ended))
+        await self._patiently(attempt.guid, lambda: self._write_attempt(ended))
 
-    async def _write_end(self, attempt: Attempt) -> None:
+    async def _write_attempt(self, attempt: Attempt) -> None:
         async with self._tools.generations.open_context() as context:
-            await self._tools.generations.end_attempt(context, attempt)
+            await self._tools.generations.update_attempt(context, attempt)
 
     async def _is_draining_within(self, wait_s: float) -> bool:
         try:
@@ -369,55 +370,63 @@ class GenerationRun:
         except PixyProxyException:
             return
         logger.info("call %s answered late", attempt.guid)
-        generations = self._tools.generations
-
-        async def revive() -> None:
-            async with generations.open_context() as context:
-                await generations.revive(context, self.generation.guid, self._tools.lease())
-
-        await self._patiently(attempt.guid, revive)
+        attempt = self._answered(attempt, answer)
         assert attempt.part is not None
         self._open_parts.add(attempt.part)
         self._failures.pop(attempt.part, None)
+        await self._patiently(attempt.guid, lambda: self._write_answer(attempt, is_late=True))
         async with self._leased():
-            await self._keep(
-                attempt, answer, asyncio.get_running_loop().time() + self._tools.timeout_s
-            )
-        self._announce()
+            ends_at = asyncio.get_running_loop().time() + self._tools.timeout_s
+            kept = await self._keep_images(attempt, answer.images, ends_at)
+            await self._record_kept(attempt, kept)
+            self._announce()
+        await self._drop_sidecars()
 
     # Keeping
 
     async def _keep(self, attempt: Attempt, answer: ProviderAnswer, ends_at: float) -> None:
-        """Write down that there is an answer, then its images' files, then their rows."""
-        images = answer.images[:MAX_IMAGES]
-        more = (make_guid() for _ in range(len(images) - len(attempt.image_guids)))
+        """Keep the images' files, then their rows.
+
+        Where the bytes are at hand, the sidecars are what is written down of the answer; where
+        they must be fetched first, the URLs must not be forgotten.
+        """
+        prepared = len(attempt.image_guids)
+        attempt = self._answered(attempt, answer)
+        if len(attempt.image_guids) > prepared or any(image.url for image in answer.images):
+            await self._patiently(attempt.guid, lambda: self._write_answer(attempt))
+        kept = await self._keep_images(attempt, answer.images, ends_at)
+        await self._record_kept(attempt, kept)
+
+    def _answered(self, attempt: Attempt, answer: ProviderAnswer) -> Attempt:
+        """Return the attempt with what the model has answered, and a GUID for each image."""
+        more = (make_guid() for _ in range(len(answer.images) - len(attempt.image_guids)))
+        images = (
+            AnsweredImage(url=image.url, revised_prompt=image.revised_prompt)
+            for image in answer.images
+        )
         attempt = attempt.model_copy(
             update={
                 "answer": Answer(
                     model=answer.model,
                     request_id=answer.request_id,
                     usage=answer.usage,
-                    images=tuple(
-                        AnsweredImage(url=image.url, revised_prompt=image.revised_prompt)
-                        for image in images
-                    ),
+                    images=tuple(images),
                 ),
                 "image_guids": (*attempt.image_guids, *more),
                 "answered_at": _now(),
             }
         )
         self._attempts[attempt.number] = attempt
+        return attempt
 
-        async def write_answer() -> None:
-            async with self._tools.generations.open_context() as context:
-                await self._tools.generations.answer_attempt(context, attempt)
-
-        async with asyncio.TaskGroup() as group:
-            writing = group.create_task(self._patiently(attempt.guid, write_answer))
-            if any(image.data is None for image in images):
-                await writing  # a URL must not be forgotten
-            kept = await self._keep_images(attempt, images, ends_at)
-        await self._record_kept(attempt, kept)
+    async def _write_answer(self, attempt: Attempt, *, is_late: bool = False) -> None:
+        generations = self._tools.generations
+        async with generations.open_context() as context:
+            await context.begin_transaction()
+            if is_late:
+                await generations.revive(context, self.generation.guid, self._tools.lease())
+            await generations.update_attempt(context, attempt)
+            await context.commit_transaction()
 
     async def _keep_images(
         self, attempt: Attempt, images: Iterable[ProviderImage], ends_at: float
@@ -548,42 +557,47 @@ class GenerationRun:
                 self._open_parts.discard(attempt.part)
         if not self._open_parts:
             self.generation = self._ended_generation()
-        name = attempt.guid if attempt else self.generation.guid
-        await self._patiently(name, lambda: self._write_record(attempt, images))
-        if images and self.generation.status.is_final:
-            await self._insist()
+        ended = attempt
+        name = ended.guid if ended else self.generation.guid
+        await self._patiently(name, lambda: self._write_record(ended, images))
         for image in images:
-            with suppress(StorageException):  # a sidecar too many does no harm
-                await self._tools.store.drop_sidecar(image.guid)
             logger.info("image kept guid=%s bytes=%d", image.guid, image.byte_size)
+
+    async def _drop_sidecars(self) -> None:
+        for image in self._images:
+            with suppress(StorageException):  # one too many does no harm
+                await self._tools.store.drop_sidecar(image.guid)
 
     async def _write_record(self, attempt: Attempt | None, images: Sequence[ImageDetail]) -> None:
         generations = self._tools.generations
+        is_written = True
         async with generations.open_context() as context:
             await context.begin_transaction()
             for image in images:
                 # A row that is there already was committed by a try that failed after.
                 await self._tools.repository.create_image(context, image)
             if attempt is not None:
-                await generations.end_attempt(context, attempt)
+                await generations.update_attempt(context, attempt)
             if self.generation.status.is_final:
-                await generations.finish(context, self.generation, self._tools.runner)
+                is_written = await generations.finish(context, self.generation, self._tools.runner)
             await context.commit_transaction()
+        if not is_written and images:
+            await self._insist()
 
     async def _insist(self) -> None:
-        """Have a generation read succeeded that a process which took it over calls unknown."""
+        """Have a generation read succeeded though the process that took it over lost hope."""
         generations = self._tools.generations
         for _ in range(INSISTING_TRIES):
-            with suppress(StorageException):
-                async with generations.open_context() as context:
-                    if await generations.finish(context, self.generation, self._tools.runner):
-                        return
             await asyncio.sleep(KEEP_AGAIN_S)
+            async with generations.open_context() as context:
+                if await generations.finish(context, self.generation, self._tools.runner):
+                    return
 
     def _ended_generation(self) -> Generation:
         """Return the generation as its attempts have left it."""
         attempts = self._attempts.values()
-        current = [attempt for attempt in attempts if attempt.part is not None]
+        # Of a part the last try counts: those before it were not accepted.
+        current = {a.part: a for a in attempts if a.part is not None}.values()
         statuses = {attempt.status for attempt in current}
         statuses |= {AttemptStatus.SUCCEEDED} & {attempt.status for attempt in attempts}
         status = GenerationStatus.FAILED
@@ -607,13 +621,12 @@ class GenerationRun:
             }
         )
 
-    def _error(self, attempts: Sequence[Attempt]) -> GenerationError | None:
+    def _error(self, attempts: Iterable[Attempt]) -> GenerationError | None:
         """Return why a part gave no image, or too few: of the first that did not."""
         if self._failures:
             return describe(self._failures[min(self._failures)])
         for attempt in attempts:
-            code = attempt.error_code
-            if code is not None and attempt.status is not AttemptStatus.UNSENT:
+            if (code := attempt.error_code) is not None:
                 return GenerationError(code=code, message=default_message(code))
         return None
 

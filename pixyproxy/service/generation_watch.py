@@ -68,7 +68,8 @@ class GenerationWatch:
                 if progress is None:
                     continue
                 yield progress
-                if progress.generation.status.is_final:
+                status = progress.generation.status
+                if status.is_final or (self._stopped and status is GenerationStatus.QUEUED):
                     return
 
     def stop(self) -> None:

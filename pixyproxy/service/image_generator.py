@@ -6,12 +6,13 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Coroutine
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import orjson
 from pydantic import BaseModel
@@ -121,9 +122,12 @@ class ImageGenerator:
         self._max_waiting = WAITING_PER_RUNNING * max_concurrent
         self._max_queued = max_queued
         self._runs: dict[str, asyncio.Task[None]] = {}
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._waiting: dict[str, bool] = {}
         """The queued generations that a caller of this process waits for; True: they are written
         down."""
+        self._has_more = False
+        """Generations were queued when last looked for."""
         self._work: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
         self.circuit = Circuit()
@@ -193,17 +197,37 @@ class ImageGenerator:
         ConstraintViolationError, IdempotencyConflictError, OverloadedError, a StorageException,
         and GeneratorUnavailableError where a caller would wait for a server that is not there.
         """
-        request = self._tools.provider.prepare(wish)
-        fingerprint = _fingerprint(wish)
-        if call.idempotency_key is not None:
-            known = await self._replay(call, fingerprint)
+        # One at a time: the others find what the first has written down, and take no slot.
+        key = (call.caller, call.idempotency_key or make_guid())
+        async with self._turns.setdefault(key, asyncio.Lock()):
+            origin = Origin(
+                caller=call.caller,
+                fingerprint=_fingerprint(wish),
+                idempotency_key=call.idempotency_key,
+            )
+            known = await self._replay(call, origin)
             if known is not None:
                 return known
+            # What is written down is begun, though the caller goes away meanwhile.
+            new = self._submit_new(
+                wish, call, origin, is_waited_for=is_waited_for, runs_here=runs_here
+            )
+            return await asyncio.shield(asyncio.create_task(new))
+
+    async def _submit_new(
+        self,
+        wish: GenerationCreate,
+        call: Call,
+        origin: Origin,
+        *,
+        is_waited_for: bool,
+        runs_here: bool,
+    ) -> Generation:
+        request = self._tools.provider.prepare(wish)
         if is_waited_for:
             await self.circuit.check()
             if self._tools.slots.locked() and len(self._waiting) >= self._max_waiting:
                 raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S)
-        now = datetime.now(UTC)
         generation = Generation(
             guid=make_guid(),
             status=GenerationStatus.QUEUED,
@@ -211,14 +235,9 @@ class ImageGenerator:
             model=request.model,
             parameters=dict(request.parameters),
             n=wish.n,
-            queued_at=now,
+            queued_at=datetime.now(UTC),
         )
-        origin = Origin(
-            caller=call.caller,
-            fingerprint=fingerprint,
-            idempotency_key=call.idempotency_key,
-            max_n=request.max_n,
-        )
+        origin = replace(origin, max_n=request.max_n)
         may_run = runs_here and not (self._waiting or self.circuit.is_open)
         if may_run and not self._tools.slots.locked():
             return await self._submit_running(generation, origin, call)
@@ -268,15 +287,16 @@ class ImageGenerator:
 
     # Submitting
 
-    async def _replay(self, call: Call, fingerprint: str) -> Generation | None:
-        """Return what the caller's key was sent with before, if it was."""
-        assert call.idempotency_key is not None
+    async def _replay(self, call: Call, origin: Origin) -> Generation | None:
+        """Return what the caller's key was sent with before, if there is a key and it was."""
+        if call.idempotency_key is None:
+            return None
         async with self._generations.open_context() as context:
             known = await self._generations.find_by_key(context, call.caller, call.idempotency_key)
         if known is None:
             return None
         generation, its_fingerprint = known
-        if its_fingerprint != fingerprint:
+        if its_fingerprint != origin.fingerprint:
             raise IdempotencyConflictError
         call.replayed = True
         return generation
@@ -287,19 +307,23 @@ class ImageGenerator:
         """Write the generation down together with its first call, and make it."""
         await self._tools.slots.acquire()  # which is free: nobody comes between
         try:
-            await self._tools.store.check_writable()
             generation = generation.model_copy(
                 update={"status": GenerationStatus.RUNNING, "started_at": generation.queued_at}
             )
             run = GenerationRun(self._tools, generation, origin)
             first = run.make_attempt()
-            async with self._generations.open_context() as context:
+            async with (
+                self._generations.open_context() as context,
+                self._storage_check() as checked,
+            ):
+                context.check_space()
                 await context.begin_transaction()
                 is_new = await self._generations.create_generation(
                     context, generation, origin, self._tools.lease()
                 )
                 if is_new:
                     await self._generations.create_attempt(context, first)
+                    await checked
                     await context.commit_transaction()
         except BaseException:
             self._free_slot()
@@ -318,6 +342,7 @@ class ImageGenerator:
         try:
             await self._tools.store.check_writable()
             async with self._generations.open_context() as context:
+                context.check_space()
                 if not is_waited_for:
                     await self._check_queue(context)
                 is_new = await self._generations.create_generation(context, generation, origin)
@@ -332,13 +357,22 @@ class ImageGenerator:
         self.wake()
         return generation
 
+    @asynccontextmanager
+    async def _storage_check(self) -> AsyncGenerator[asyncio.Task[None], None]:
+        """Look whether an image could be kept, while something else is done."""
+        check = asyncio.create_task(self._tools.store.check_writable())
+        try:
+            yield check
+        finally:
+            await asyncio.gather(check, return_exceptions=True)
+
     async def _check_queue(self, context: DatabaseContext) -> None:
         if await self._generations.count_queued(context) >= self._max_queued:
             raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S)
 
     async def _known(self, call: Call, origin: Origin) -> Generation:
         """Return what another request with the same key has just written down."""
-        known = await self._replay(call, origin.fingerprint)
+        known = await self._replay(call, origin)
         assert known is not None, "the key is taken"
         return known
 
@@ -366,7 +400,8 @@ class ImageGenerator:
                 del self._runs[guid]
             if not task.cancelled() and (error := task.exception()):
                 logger.error("the run of %s failed unforeseen", guid, exc_info=error)
-            self.wake()
+            if self._has_more or self._waiting:
+                self.wake()
 
         task = self._runs[guid] = asyncio.create_task(work)
         task.add_done_callback(ended)
@@ -399,6 +434,7 @@ class ImageGenerator:
         guids = [guid for guid, is_written in self._waiting.items() if is_written][:1]
         async with self._generations.open_context() as context:
             guids += await self._generations.list_queued(context, CANDIDATES)
+        self._has_more = bool(guids)
         if guids:
             await self._tools.store.check_writable()
         for guid in guids:

@@ -198,8 +198,8 @@ def test_the_order_of_a_write(folder: Path, tmp_path: Path) -> None:
             steps.append("fsync parent")
     assert steps == [
         *("fsync parent", "fsync parent", "fsync parent"),
-        *("write json", "fsync json"),
-        *("write png", "fsync png", "rename", "fsync folder"),
+        *("write png", "write json"),
+        *("fsync json", "fsync png", "rename", "fsync folder"),
     ]
 
 

@@ -1,0 +1,77 @@
+"""What all commands share: what they print, and how they tell what went wrong."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.text import Text
+
+from pixyproxy.core.exceptions import PixyProxyException
+from pixyproxy.log import configure_logging, escape_line
+from pixyproxy.settings import PREFIX, Settings, describe_settings_error
+
+logger = logging.getLogger(__name__)
+
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+"""For people; what programs read goes to standard output, by `print_text`."""
+
+
+def read_settings(*, log_level: str) -> Settings:
+    """Return the settings, and log from this level on (or all, where they say DEBUG)."""
+    settings = Settings()
+    configure_logging("DEBUG" if settings.log_level == "DEBUG" else log_level)
+    return settings
+
+
+def print_text(text: str) -> None:
+    """Print a result. Raises OSError where it cannot be written."""
+    try:
+        typer.echo(text)
+    except OSError:
+        # Else the interpreter would try once more at its end, and complain in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+def tell(label: str, message: str, *, color: str) -> None:
+    """Tell people something in one line."""
+    line = escape_line(" ".join(message.split()))
+    console.print(Text.assemble((f"{label}:", color), f" {line}"))
+
+
+@contextmanager
+def errors_in_one_line(interrupted: str = "interrupted", *, status: int = 1) -> Iterator[None]:
+    """Tell whatever goes wrong in one line, and exit with this status."""
+
+    def fail(message: str) -> NoReturn:
+        tell("error", message, color="red")
+        raise typer.Exit(status)
+
+    try:
+        yield
+    except ValidationError as error:
+        fail(describe_settings_error(error))
+    except PixyProxyException as error:
+        fail(error.message)
+    except (OSError, ValueError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail(interrupted)
+    except Exception as error:
+        logger.debug("unforeseen", exc_info=True)
+        fail(
+            f"unforeseen: {type(error).__name__}; "
+            f"set {PREFIX}LOG_LEVEL=DEBUG to have the traceback logged"
+        )
+
+
+def origin(settings: Settings, scheme: str) -> str:
+    """Return where the service listens, as a URL."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{settings.port}"
