@@ -432,7 +432,7 @@ async def test_a_paid_image_that_cannot_be_kept_to_the_end_is_named_in_the_log(
         settings.images.rename(settings.images.with_name("away"))
         model_server.release()
         assert (await asking).status_code == 202
-    assert re.search(r"paid [0-9a-f-]{36} was not kept: the service stopped", caplog.text)
+    assert re.search(r"paid image [0-9a-f-]{36} was not kept: the service stopped", caplog.text)
 
 
 async def test_the_upstreams_request_id_is_logged_with_a_success(

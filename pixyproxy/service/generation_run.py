@@ -5,15 +5,11 @@ what it left: not sent, sent, answered, or stored.
 """
 
 import asyncio
-import hashlib
 import logging
-import random
 from collections.abc import (
     AsyncIterator,
-    Awaitable,
     Callable,
     Iterable,
-    Iterator,
     Mapping,
     Sequence,
 )
@@ -47,14 +43,11 @@ from pixyproxy.core.models import (
     ImageDetail,
 )
 from pixyproxy.core.tasks import end_tasks
-from pixyproxy.core.text import make_filename
 from pixyproxy.data.generation_repository import GenerationRepository, Lease, Origin
 from pixyproxy.data.image_repository import ImageRepositoryInterface
-from pixyproxy.data.image_store import ImageStore
 from pixyproxy.service.circuit import Circuit
 from pixyproxy.service.generation_watch import Progress
-from pixyproxy.service.image_check import ImageFacts, check_image
-from pixyproxy.service.image_fetcher import ImageFetcher
+from pixyproxy.service.image_keeper import KEEP_AGAIN_S, ImageKeeper, patiently, pauses
 from pixyproxy.service.providers import (
     GenerationRequest,
     ImageProvider,
@@ -64,18 +57,12 @@ from pixyproxy.service.providers import (
 
 logger = logging.getLogger(__name__)
 
-FETCH_TIMEOUT_S = 60
-FETCH_TRIES = 3
-KEEP_AGAIN_S = 0.5
 INSISTING_TRIES = 20
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 20.0
 STOPPED_MESSAGE = (
     "The service stopped before the image model answered. Whether it drew (and charged for) "
     "the image is unknown."
-)
-FETCH_FAILED_MESSAGE = (
-    "The image was drawn, but the URL that the model's server gave did not answer."
 )
 TOO_FEW_MESSAGE = "The image model gave fewer images than were asked for."
 PARTLY_LOST_MESSAGE = (
@@ -106,9 +93,8 @@ class Tools:
 
     repository: ImageRepositoryInterface
     generations: GenerationRepository
-    store: ImageStore
+    keeper: ImageKeeper
     provider: ImageProvider
-    fetcher: ImageFetcher
     circuit: Circuit
     slots: asyncio.Semaphore
     """A call holds one while it is in flight."""
@@ -234,7 +220,7 @@ class GenerationRun:
         """Make one call, again only where it is certain that nothing was accepted."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + self._tools.timeout_s
-        for pause_s in _pauses():
+        for pause_s in pauses():
             if attempt is None:
                 if self._tools.draining.is_set():
                     return End.NOT_BEGUN
@@ -272,7 +258,7 @@ class GenerationRun:
                 await generations.create_attempt(context, attempt)
                 await context.commit_transaction()
 
-        await self._patiently(attempt.guid, begin)
+        await patiently(f"the record of {attempt.guid}", begin)
         return attempt
 
     async def _call(self, attempt: Attempt, ends_at: float) -> ProviderAnswer:
@@ -341,7 +327,7 @@ class GenerationRun:
             }
         )
         self._attempts[attempt.number] = ended
-        await self._patiently(attempt.guid, lambda: self._write_attempt(ended))
+        await patiently(f"the record of {attempt.guid}", lambda: self._write_attempt(ended))
 
     async def _write_attempt(self, attempt: Attempt) -> None:
         async with self._tools.generations.open_context() as context:
@@ -374,7 +360,9 @@ class GenerationRun:
         assert attempt.part is not None
         self._open_parts.add(attempt.part)
         self._failures.pop(attempt.part, None)
-        await self._patiently(attempt.guid, lambda: self._write_answer(attempt, is_late=True))
+        await patiently(
+            f"the record of {attempt.guid}", lambda: self._write_answer(attempt, is_late=True)
+        )
         async with self._leased():
             ends_at = asyncio.get_running_loop().time() + self._tools.timeout_s
             kept = await self._keep_images(attempt, answer.images, ends_at)
@@ -393,7 +381,7 @@ class GenerationRun:
         prepared = len(attempt.image_guids)
         attempt = self._answered(attempt, answer)
         if len(attempt.image_guids) > prepared or any(image.url for image in answer.images):
-            await self._patiently(attempt.guid, lambda: self._write_answer(attempt))
+            await patiently(f"the record of {attempt.guid}", lambda: self._write_answer(attempt))
         kept = await self._keep_images(attempt, answer.images, ends_at)
         await self._record_kept(attempt, kept)
 
@@ -433,9 +421,17 @@ class GenerationRun:
     ) -> list[ImageDetail | PixyProxyException]:
         return await asyncio.gather(
             *(
-                self._keep_image(attempt, index, image, ends_at)
-                for index, image in enumerate(images)
+                self._keep_image(attempt, guid, image, ends_at)
+                for guid, image in zip(attempt.image_guids, images, strict=False)
             )
+        )
+
+    async def _keep_image(
+        self, attempt: Attempt, guid: str, image: ProviderImage, ends_at: float
+    ) -> ImageDetail | PixyProxyException:
+        assert attempt.answer is not None
+        return await self._tools.keeper.keep(
+            image, guid, self.generation, model=attempt.answer.model, ends_at=ends_at
         )
 
     async def _record_kept(
@@ -447,96 +443,23 @@ class GenerationRun:
             faults.append(BadGeneratorResponseError(TOO_FEW_MESSAGE))
         await self._record(attempt, images, faults[0] if faults else None)
 
-    async def _keep_image(
-        self, attempt: Attempt, index: int, image: ProviderImage, ends_at: float
-    ) -> ImageDetail | PixyProxyException:
-        """Return the image once its file is safe, or why it is none."""
-        try:
-            data = image.data if image.data is not None else await self._fetch(image.url, ends_at)
-            facts, sha256 = await asyncio.to_thread(_inspect, data)
-        except PixyProxyException as error:
-            return error
-        guid, now = attempt.image_guids[index], _now()
-        assert attempt.answer is not None
-        detail = ImageDetail(
-            guid=guid,
-            filename=make_filename(self.generation.prompt, now, guid, facts.content_type.extension),
-            prompt=self.generation.prompt,
-            created_at=now,
-            updated_at=now,
-            content_type=facts.content_type,
-            width=facts.width,
-            height=facts.height,
-            byte_size=len(data),
-            sha256=sha256,
-            model=attempt.answer.model,
-            revised_prompt=image.revised_prompt,
-            parameters=self.generation.parameters,
-            generation_guid=self.generation.guid,
-        )
-        sidecar = detail.model_dump_json().encode()
-        await self._patiently(
-            guid, lambda: self._tools.store.write(guid, facts.content_type, data, sidecar)
-        )
-        return detail
-
-    async def _fetch(self, url: str | None, ends_at: float) -> bytes:
-        if url is None:
-            raise BadGeneratorResponseError
-        loop = asyncio.get_running_loop()
-        ends_at = min(ends_at, loop.time() + FETCH_TIMEOUT_S)
-        for pause_s, _ in zip(_pauses(), range(FETCH_TRIES), strict=False):
-            try:
-                async with asyncio.timeout_at(ends_at):
-                    return await self._tools.fetcher.fetch(url)
-            except (GeneratorUnavailableError, TimeoutError):
-                logger.warning("a drawn image of %s was not fetched", self.generation.guid)
-                if loop.time() + pause_s >= ends_at:
-                    break
-                await asyncio.sleep(pause_s)
-        # The fetcher's code could mean that nothing was drawn, and invite another, paid try.
-        raise BadGeneratorResponseError(FETCH_FAILED_MESSAGE)
-
-    async def _patiently(self, name: str, keep: Callable[[], Awaitable[None]]) -> None:
-        """Do it again while disk or database fails: it is paid for."""
-        try:
-            while True:
-                try:
-                    await keep()
-                except StorageException as error:
-                    told = (name, error.code, error.reason)
-                    logger.warning("paid %s cannot be kept yet: %s: %s", *told)
-                    await asyncio.sleep(KEEP_AGAIN_S)
-                else:
-                    return
-        except asyncio.CancelledError:
-            logger.error("paid %s was not kept: the service stopped", name)  # noqa: TRY400
-            raise
-
     # Settling what a dead process left
 
     async def _settle_attempt(self, attempt: Attempt) -> None:
         """Keep what is on disk, fetch what was given by URL, and tell what is lost."""
-        found = await asyncio.gather(*map(self._find_image, attempt.image_guids))
+        found = await asyncio.gather(*map(self._tools.keeper.find, attempt.image_guids))
         kept: list[ImageDetail | PixyProxyException] = [image for image in found if image]
         ends_at = asyncio.get_running_loop().time() + self._tools.timeout_s
         answered = attempt.answer.images if attempt.answer else ()
-        for index, (image, stored) in enumerate(zip(answered, found, strict=False)):
+        for guid, image, stored in zip(attempt.image_guids, answered, found, strict=False):
             if image.url is not None and stored is None:
                 given = ProviderImage(url=image.url, revised_prompt=image.revised_prompt)
-                kept.append(await self._keep_image(attempt, index, given, ends_at))
+                kept.append(await self._keep_image(attempt, guid, given, ends_at))
         if not kept:
             kept.append(GeneratorTimeoutError(DIED_MESSAGE))
         elif len(kept) < attempt.n:
             kept.append(BadGeneratorResponseError(PARTLY_LOST_MESSAGE))
         await self._record_kept(attempt, kept)
-
-    async def _find_image(self, guid: str) -> ImageDetail | None:
-        """Return the image if its file and sidecar are whole."""
-        sidecar = await self._tools.store.read_sidecar(guid)
-        if sidecar is None:
-            return None
-        return await find_stored_image(self._tools.store, guid, sidecar)
 
     # Ending
 
@@ -559,14 +482,14 @@ class GenerationRun:
             self.generation = self._ended_generation()
         ended = attempt
         name = ended.guid if ended else self.generation.guid
-        await self._patiently(name, lambda: self._write_record(ended, images))
+        await patiently(f"the record of {name}", lambda: self._write_record(ended, images))
         for image in images:
             logger.info("image kept guid=%s bytes=%d", image.guid, image.byte_size)
 
     async def _drop_sidecars(self) -> None:
         for image in self._images:
             with suppress(StorageException):  # one too many does no harm
-                await self._tools.store.drop_sidecar(image.guid)
+                await self._tools.keeper.store.drop_sidecar(image.guid)
 
     async def _write_record(self, attempt: Attempt | None, images: Sequence[ImageDetail]) -> None:
         generations = self._tools.generations
@@ -637,7 +560,7 @@ class GenerationRun:
             async with generations.open_context() as context:
                 await generations.put_back(context, self.generation.guid, self._tools.runner)
 
-        await self._patiently(self.generation.guid, put_back)
+        await patiently(f"the record of {self.generation.guid}", put_back)
         self.generation = self.generation.model_copy(
             update={"status": GenerationStatus.QUEUED, "started_at": None}
         )
@@ -665,17 +588,6 @@ class GenerationRun:
                     await generations.renew(context, self.generation.guid, self._tools.lease())
             except StorageException as error:
                 logger.warning("a lease was not renewed: %s: %s", error.code, error.reason)
-
-
-async def find_stored_image(store: ImageStore, guid: str, sidecar: bytes) -> ImageDetail | None:
-    """Return what a sidecar says of an image whose file is whole; None where it is not."""
-    try:
-        image = ImageDetail.model_validate_json(sidecar)
-        data = await store.read(image.guid, image.content_type)
-    except (ValueError, StorageException):
-        return None
-    digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
-    return image if image.guid == guid and digest == image.sha256 else None
 
 
 def describe(failure: PixyProxyException) -> GenerationError:
@@ -709,23 +621,13 @@ def _sum_up(usages: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     total: dict[str, Any] = {}
     for usage in usages:
         for name, value in usage.items():
+            before = total.get(name)
             if isinstance(value, Mapping):
-                total[name] = _sum_up([total.get(name, {}), value])
+                inner = before if isinstance(before, Mapping) else {}
+                total[name] = _sum_up([inner, value]) or {}
             else:
-                total[name] = total.get(name, 0) + value
+                total[name] = value + (before if isinstance(before, int | float) else 0)
     return total or None
-
-
-def _pauses() -> Iterator[float]:
-    """Yield growing, jittered pauses between tries, in seconds, without end."""
-    pause_s = FIRST_PAUSE_S
-    while True:
-        yield pause_s * random.uniform(0.5, 1.5)  # noqa: S311  it is no secret
-        pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
-
-
-def _inspect(data: bytes) -> tuple[ImageFacts, str]:
-    return check_image(data), hashlib.sha256(data).hexdigest()
 
 
 def _now() -> datetime:

@@ -46,6 +46,7 @@ from pixyproxy.service.circuit import Circuit
 from pixyproxy.service.generation_run import GenerationRun, Tools
 from pixyproxy.service.generation_watch import GenerationWatch, Progress
 from pixyproxy.service.image_fetcher import ImageFetcher
+from pixyproxy.service.image_keeper import ImageKeeper
 from pixyproxy.service.providers import ImageProvider
 from pixyproxy.service.validation import validate
 
@@ -135,9 +136,11 @@ class ImageGenerator:
         self._tools = Tools(
             repository=repository,
             generations=self._generations,
-            store=store or ImageStore(Path("images"), min_free_mb=256),
+            keeper=ImageKeeper(
+                store or ImageStore(Path("images"), min_free_mb=256),
+                fetcher or ImageFetcher(base_url=base_url, api_key=api_key),
+            ),
             provider=provider,
-            fetcher=fetcher or ImageFetcher(base_url=base_url, api_key=api_key),
             circuit=self.circuit,
             slots=asyncio.Semaphore(max_concurrent),
             runner=f"{socket.gethostname()[:80]}-{os.getpid()}-{os.urandom(4).hex()}",
@@ -283,7 +286,7 @@ class ImageGenerator:
             await end_tasks(unkept)
         await self.watch.aclose()
         await self._tools.provider.aclose()
-        await self._tools.fetcher.aclose()
+        await self._tools.keeper.aclose()
 
     # Submitting
 
@@ -340,7 +343,7 @@ class ImageGenerator:
         if is_waited_for:
             self._waiting[generation.guid] = False
         try:
-            await self._tools.store.check_writable()
+            await self._tools.keeper.store.check_writable()
             async with self._generations.open_context() as context:
                 context.check_space()
                 if not is_waited_for:
@@ -360,7 +363,7 @@ class ImageGenerator:
     @asynccontextmanager
     async def _storage_check(self) -> AsyncGenerator[asyncio.Task[None], None]:
         """Look whether an image could be kept, while something else is done."""
-        check = asyncio.create_task(self._tools.store.check_writable())
+        check = asyncio.create_task(self._tools.keeper.store.check_writable())
         try:
             yield check
         finally:
@@ -436,7 +439,7 @@ class ImageGenerator:
             guids += await self._generations.list_queued(context, CANDIDATES)
         self._has_more = bool(guids)
         if guids:
-            await self._tools.store.check_writable()
+            await self._tools.keeper.store.check_writable()
         for guid in guids:
             if not self._may_begin():
                 return False
@@ -498,14 +501,14 @@ class ImageGenerator:
     async def _storage_answers(self) -> None:
         while True:
             with suppress(StorageException):
-                await self._tools.store.check_writable()
+                await self._tools.keeper.store.check_writable()
                 async with self._generations.open_context() as context:
                     return await context.check()
             await asyncio.sleep(POLL_S)
 
     async def settle(self) -> list[str]:
         """Find out what became of what dead processes left, and return what that was."""
-        await self._tools.store.sweep()
+        await self._tools.keeper.store.sweep()
         settled: list[str] = []
         while True:
             async with self._generations.open_context() as context:

@@ -1,0 +1,146 @@
+"""Keeping images: from what an answer gives to a file that is safe, with all that its row needs."""
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+
+from pixyproxy.core.exceptions import (
+    BadGeneratorResponseError,
+    GeneratorUnavailableError,
+    PixyProxyException,
+    StorageException,
+)
+from pixyproxy.core.models import Generation, ImageDetail
+from pixyproxy.core.text import make_filename
+from pixyproxy.data.image_store import ImageStore
+from pixyproxy.service.image_check import ImageFacts, check_image
+from pixyproxy.service.image_fetcher import ImageFetcher
+from pixyproxy.service.providers import ProviderImage
+
+logger = logging.getLogger(__name__)
+
+FETCH_TIMEOUT_S = 60
+FETCH_TRIES = 3
+KEEP_AGAIN_S = 0.5
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 20.0
+FETCH_FAILED_MESSAGE = (
+    "The image was drawn, but the URL that the model's server gave did not answer."
+)
+
+
+class ImageKeeper:
+    """Keeps what the model gave. A file comes first, with its row beside it; the row later."""
+
+    def __init__(self, store: ImageStore, fetcher: ImageFetcher) -> None:
+        self.store = store
+        self._fetcher = fetcher
+
+    async def keep(
+        self,
+        image: ProviderImage,
+        guid: str,
+        generation: Generation,
+        *,
+        model: str,
+        ends_at: float,
+    ) -> ImageDetail | PixyProxyException:
+        """Return the image once its file is safe, or why it is none."""
+        try:
+            data = image.data if image.data is not None else await self._fetch(image.url, ends_at)
+            facts, sha256 = await asyncio.to_thread(_inspect, data)
+        except PixyProxyException as error:
+            return error
+        now = datetime.now(UTC)
+        detail = ImageDetail(
+            guid=guid,
+            filename=make_filename(generation.prompt, now, guid, facts.content_type.extension),
+            prompt=generation.prompt,
+            created_at=now,
+            updated_at=now,
+            content_type=facts.content_type,
+            width=facts.width,
+            height=facts.height,
+            byte_size=len(data),
+            sha256=sha256,
+            model=model,
+            revised_prompt=image.revised_prompt,
+            parameters=generation.parameters,
+            generation_guid=generation.guid,
+        )
+        sidecar = detail.model_dump_json().encode()
+        await patiently(
+            f"paid image {guid}",
+            lambda: self.store.write(guid, facts.content_type, data, sidecar),
+        )
+        return detail
+
+    async def find(self, guid: str) -> ImageDetail | None:
+        """Return an image that has no row yet, if its file and its sidecar are whole."""
+        sidecar = await self.store.read_sidecar(guid)
+        if sidecar is None:
+            return None
+        return await find_stored_image(self.store, guid, sidecar)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._fetcher.aclose()
+
+    async def _fetch(self, url: str | None, ends_at: float) -> bytes:
+        if url is None:
+            raise BadGeneratorResponseError
+        loop = asyncio.get_running_loop()
+        ends_at = min(ends_at, loop.time() + FETCH_TIMEOUT_S)
+        for pause_s, _ in zip(pauses(), range(FETCH_TRIES), strict=False):
+            try:
+                async with asyncio.timeout_at(ends_at):
+                    return await self._fetcher.fetch(url)
+            except (GeneratorUnavailableError, TimeoutError):
+                logger.warning("a drawn image was not fetched")
+                if loop.time() + pause_s >= ends_at:
+                    break
+                await asyncio.sleep(pause_s)
+        # The fetcher's code could mean that nothing was drawn, and invite another, paid try.
+        raise BadGeneratorResponseError(FETCH_FAILED_MESSAGE)
+
+
+async def find_stored_image(store: ImageStore, guid: str, sidecar: bytes) -> ImageDetail | None:
+    """Return what a sidecar says of an image whose file is whole; None where it is not."""
+    try:
+        image = ImageDetail.model_validate_json(sidecar)
+        data = await store.read(image.guid, image.content_type)
+    except (ValueError, StorageException):
+        return None
+    digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+    return image if image.guid == guid and digest == image.sha256 else None
+
+
+async def patiently(name: str, keep: Callable[[], Awaitable[None]]) -> None:
+    """Do it again while disk or database fails: what it is about is paid for, or will be."""
+    try:
+        while True:
+            try:
+                await keep()
+            except StorageException as error:
+                logger.warning("%s cannot be kept yet: %s: %s", name, error.code, error.reason)
+                await asyncio.sleep(KEEP_AGAIN_S)
+            else:
+                return
+    except asyncio.CancelledError:
+        logger.error("%s was not kept: the service stopped", name)  # noqa: TRY400
+        raise
+
+
+def pauses() -> Iterator[float]:
+    """Yield growing, jittered pauses between tries, in seconds, without end."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        yield pause_s * random.uniform(0.5, 1.5)  # noqa: S311  it is no secret
+        pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+
+
+def _inspect(data: bytes) -> tuple[ImageFacts, str]:
+    return check_image(data), hashlib.sha256(data).hexdigest()
