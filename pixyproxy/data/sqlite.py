@@ -2,12 +2,13 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import aiosqlite
 
-_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
+_PRAGMAS = ("synchronous = FULL", "foreign_keys = ON")
 
 
 def connect_to_sqlite(
@@ -21,6 +22,7 @@ def connect_to_sqlite(
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=lock_timeout_s, check_same_thread=False)
         try:
+            _switch_to_wal(connection, lock_timeout_s)
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}").close()
         except BaseException:
@@ -29,6 +31,20 @@ def connect_to_sqlite(
         return connection
 
     return SqliteConnection(connect, closing)
+
+
+def _switch_to_wal(connection: sqlite3.Connection, lock_timeout_s: float) -> None:
+    """Try for a while: for this lock alone SQLite does not wait."""
+    ends_at = time.monotonic() + lock_timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError:
+            if time.monotonic() >= ends_at:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 class SqliteConnection(aiosqlite.Connection):

@@ -219,12 +219,13 @@ class GenerationRun:
     async def _draw_part(self, part: int, attempt: Attempt | None) -> End:
         """Make one call, again only where it is certain that nothing was accepted."""
         loop = asyncio.get_running_loop()
-        ends_at = loop.time() + self._tools.timeout_s
+        ends_at = 0.0
         for pause_s in pauses():
             if attempt is None:
                 if self._tools.draining.is_set():
                     return End.NOT_BEGUN
                 attempt = await self._begin(part)
+            ends_at = ends_at or loop.time() + self._tools.timeout_s
             try:
                 answer = await self._call(attempt, ends_at)
                 await self._keep(attempt, answer, ends_at)
@@ -263,7 +264,8 @@ class GenerationRun:
 
     async def _call(self, attempt: Attempt, ends_at: float) -> ProviderAnswer:
         """Call the model, and note whether it could be reached."""
-        if not self._tools.circuit.try_it():
+        timeout_s = ends_at - asyncio.get_running_loop().time()
+        if timeout_s <= 0 or not self._tools.circuit.try_it():
             raise GeneratorUnavailableError(sent=False)
         logger.info("generation sent call=%s model=%s", attempt.guid, self.generation.model)
         request = GenerationRequest(
@@ -274,7 +276,6 @@ class GenerationRun:
         )
         call = asyncio.create_task(self._tools.provider.generate(request, call_guid=attempt.guid))
         gave_up = asyncio.create_task(self._tools.gave_up.wait())
-        timeout_s = ends_at - asyncio.get_running_loop().time()
         try:
             await asyncio.wait(
                 {call, gave_up}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED

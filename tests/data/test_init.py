@@ -1,6 +1,8 @@
 """Opening a database by the URL that a user writes."""
 
+import asyncio
 import ssl
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from sqlalchemy.engine import make_url
 
 from pixyproxy.core.exceptions import DatabaseUnavailableError, StorageFullError
 from pixyproxy.data.init import open_database
-from tests.data.rows import raw
+from tests.data.rows import open_raw, raw
 
 SECRET = "hunter2secret"
 
@@ -148,4 +150,18 @@ async def test_a_sqlite_disk_with_too_little_space_counts_as_full(sqlite_url: st
     await database.migrate()
     with pytest.raises(StorageFullError):
         await database.check()
+    await database.aclose()
+
+
+async def test_a_new_sqlite_file_that_another_process_is_writing_is_waited_for(
+    sqlite_url: str,
+) -> None:
+    """SQLite itself does not wait when the journal's mode is to change."""
+    database = open_database(sqlite_url, pool_size=1)
+    with closing(open_raw(sqlite_url)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("CREATE TABLE being_made (id INTEGER)")
+        asyncio.get_running_loop().call_later(0.2, other.execute, "COMMIT")
+        await database.migrate()
+    await database.check()
     await database.aclose()
