@@ -8,7 +8,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --universal --pyth
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench lock schema clean
+.PHONY: help run test soak check format bench lock schema clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,9 @@ run: $(VENV)/run.stamp ## start the service on its embedded defaults
 
 test: $(VENV)/dev.stamp ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/dev.stamp ## kill the service under load, 200 times on each database
+	@$(BIN)/python -m tests.reliability.soak $(ARGS)
 
 check: $(VENV)/dev.stamp ## lint, check the format, the types and the architecture
 	@$(BIN)/ruff check .

@@ -138,7 +138,9 @@ class Settings(BaseSettings):
         description="Calls to the model in flight per process; twice as many callers wait.",
     )
     max_queued_generations: int = Field(
-        10_000, ge=0, description="Generations that are queued without a caller who waits."
+        10_000,
+        ge=0,
+        description="With so many generations queued, those that nobody waits for are refused.",
     )
     lease_s: float = Field(
         30,

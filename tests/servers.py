@@ -15,6 +15,8 @@ from tests.mariadb import free_port
 
 START_DEADLINE_S = 60
 ROOT = Path(__file__).parent.parent
+STOPPED = {0, -signal.SIGTERM}
+"""A server that has stopped in order may still name the signal as its end."""
 
 
 def environment(**settings: object) -> dict[str, str]:
@@ -28,15 +30,25 @@ def environment(**settings: object) -> dict[str, str]:
 
 
 class Service:
-    """`pixyproxy serve` in a folder of its own, logging to a file there."""
+    """`pixyproxy serve` in a folder of its own, logging to a file there.
 
-    def __init__(self, folder: Path, *arguments: str, **settings: object) -> None:
+    It can be killed and started again, on the same port. `variables` go to its environment.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        variables: dict[str, str] | None = None,
+        **settings: object,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self._arguments = arguments
         self._settings = {"port": self.port, "min_free_mb": 1, "drain_s": 0, **settings}
+        self._variables = {"PYTHONPATH": str(ROOT), **(variables or {})}
         self._log_path = folder / "service.log"
         self.process: subprocess.Popen[bytes]
 
@@ -45,13 +57,19 @@ class Service:
         """What the service has written so far."""
         return self._log_path.read_text()
 
-    def __enter__(self) -> Self:
+    @property
+    def is_running(self) -> bool:
+        """Whether the process is there."""
+        return self.process.poll() is None
+
+    def start(self) -> None:
+        """Start the process and wait until it listens."""
         command = [sys.executable, "-m", "pixyproxy", "serve", *self._arguments]
         with self._log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=environment(**self._settings) | {"PYTHONPATH": str(ROOT)},
+                env=environment(**self._settings) | self._variables,
                 stdout=log,
                 stderr=log,
             )
@@ -61,12 +79,24 @@ class Service:
                 socket.create_connection(("127.0.0.1", self.port)).close()
             except ConnectionRefusedError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    self.process.kill()
-                    self.process.wait()
+                    self.kill()
                     raise RuntimeError(f"the service did not start:\n{self.log}") from None
                 time.sleep(0.05)
             else:
-                return self
+                return
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> None:
+        """Ask the process to stop in order; `process.wait` tells when it has."""
+        self.process.send_signal(signal.SIGTERM)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
 
     def __exit__(
         self,
@@ -74,13 +104,12 @@ class Service:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        if self.is_running:
+            self.terminate()
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
             raise
 
 

@@ -25,7 +25,7 @@ from pixyproxy.cli.terminal import (
 from pixyproxy.core.exceptions import PixyProxyException
 from pixyproxy.core.models import Attempt, Generation, GenerationCreate, GenerationStatus
 from pixyproxy.log import escape_line
-from pixyproxy.service.image_generator import Call
+from pixyproxy.service.image_generator import Terms
 from pixyproxy.settings import Settings
 from pixyproxy.web.models import GenerationDetail, ImageDetailWithUrl
 
@@ -80,7 +80,7 @@ def generate(
         moderation=moderation,
         n=n,
     )
-    call = Call(caller=CALLER, idempotency_key=idempotency_key)
+    terms = Terms(caller=CALLER, idempotency_key=idempotency_key)
     with errors_in_one_line(
         "interrupted; if the model was asked already, the image may have been charged for"
     ):
@@ -88,7 +88,7 @@ def generate(
         if out is not None and (n != 1 or not wait):
             raise ValueError("--out takes a copy of one image, which is waited for")
         with closing(_Copy(out)) if out else nullcontext() as copy:
-            asyncio.run(_generate(settings, wish, call, copy, is_waited_for=wait))
+            asyncio.run(_generate(settings, wish, terms, copy, is_waited_for=wait))
 
 
 generations = typer.Typer(help="List, show, cancel and retry generations.", no_args_is_help=True)
@@ -175,14 +175,14 @@ def _run(use: Callable[[Services, Settings], Coroutine[None, None, None]]) -> No
 async def _generate(
     settings: Settings,
     wish: GenerationCreate,
-    call: Call,
+    terms: Terms,
     copy: "_Copy | None",
     *,
     is_waited_for: bool,
 ) -> None:
     async with open_services(settings) as services:
-        generation = await services.generations.submit(wish, call, runs_here=is_waited_for)
-        if call.replayed:
+        generation = await services.generations.submit(wish, terms, runs_here=is_waited_for)
+        if terms.replayed:
             tell("note", "this key was sent before: nothing new was begun", color="yellow")
         if not is_waited_for:
             (detail,) = await _details(services, settings, [generation])
@@ -254,10 +254,8 @@ async def _details(
     return [
         GenerationDetail.of(
             generation,
-            [
-                ImageDetailWithUrl.of(image, f"{base}/image/{image.guid}/content")
-                for image in images.get(generation.guid, ())
-            ],
+            images.get(generation.guid, ()),
+            lambda guid: f"{base}/image/{guid}/content",
         )
         for generation in found
     ]

@@ -168,10 +168,10 @@ class GenerationStateError(GenerationException):
 
 
 class GenerationCancelledError(GenerationException):
-    """The generation that the caller waited for was cancelled. Nothing was paid for."""
+    """The generation that the caller waited for was cancelled while it was queued."""
 
     code = "generation-cancelled"
-    default_message = "The generation was cancelled before anything was sent to the model."
+    default_message = "The generation was cancelled while it waited for its turn."
 
 
 class StillRunningError(GenerationException):

@@ -130,7 +130,8 @@ class Generation(BaseModel):
         None, description="The name that the model's server gave to the call, the last of several."
     )
     usage: dict[str, Any] | None = Field(
-        None, description="The tokens that the model's server counted, over all calls."
+        None,
+        description="The tokens that the model's server counted since the last retry, if any.",
     )
     error: GenerationError | None = Field(
         None, description="Why there is no image, or not every image that was asked for."

@@ -13,9 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from pixyproxy.core.exceptions import GeneratorBusyError
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import (
     Attempt,
+    AttemptStatus,
     Generation,
     GenerationStatus,
 )
@@ -151,9 +153,9 @@ class GenerationRepository:
         parameters = {"guid_": guid, "runner_": lease.runner, "until": lease.until}
         return await context.change(_RENEW, parameters) == 1
 
-    async def put_back(self, context: DatabaseContext, guid: str, runner: str) -> bool:
+    async def put_back(self, context: DatabaseContext, guid: str, runner: str) -> None:
         """Queue a generation again that this runner has, and of which calls are still to make."""
-        return await context.change(_PUT_BACK, {"guid_": guid, "runner_": runner}) == 1
+        await context.execute(_PUT_BACK, {"guid_": guid, "runner_": runner})
 
     async def requeue(
         self, context: DatabaseContext, guid: str, statuses: Sequence[GenerationStatus]
@@ -166,19 +168,19 @@ class GenerationRepository:
         return True
 
     async def cancel(self, context: DatabaseContext, guid: str, now: datetime) -> bool:
-        """Cancel a queued generation, or return False where it is not queued any more."""
+        """Cancel a queued generation of which nothing is paid for; else return False."""
         return await context.change(_CANCEL, {"guid_": guid, "now": now}) == 1
 
-    async def revive(self, context: DatabaseContext, guid: str, lease: Lease) -> bool:
+    async def revive(self, context: DatabaseContext, guid: str, lease: Lease) -> None:
         """Have a generation whose outcome was unknown run again: a late answer came."""
         parameters = {"guid_": guid, "runner_": lease.runner, "until": lease.until}
-        return await context.change(_REVIVE, parameters) == 1
+        await context.execute(_REVIVE, parameters)
 
     async def finish(self, context: DatabaseContext, generation: Generation, runner: str) -> bool:
         """Write down the end of a generation that this runner has.
 
-        Of one that somebody else has ended, only better news: that its outcome is not unknown, or
-        that there are more images. Returns False where there is nothing to write.
+        Of one that somebody else has ended or queued, only better news: that its outcome is not
+        unknown, or that there are images. Returns False where there is nothing to write.
         """
         parameters = {
             "guid_": generation.guid,
@@ -268,16 +270,23 @@ _PUT_BACK = _UPDATE.where(_IT, _IS_RUNNING, _MINE).values(_BACK)
 _REQUEUE = _UPDATE.where(
     _IT, generations.c.status.in_(sa.bindparam("statuses", expanding=True))
 ).values(error=None, finished_at=None, stored_at=None, **_BACK)
-_CANCEL = _UPDATE.where(_IT, _IS_QUEUED).values(
+_WAS_ACCEPTED = sa.exists().where(
+    attempts.c.generation_guid == sa.bindparam("guid_"),
+    attempts.c.part.is_not(None),
+    attempts.c.status != AttemptStatus.UNSENT.value,
+    sa.or_(attempts.c.error_code.is_(None), attempts.c.error_code != GeneratorBusyError.code),
+)
+"""A part of the generation was sent, and not refused for a rate limit: it may be charged for."""
+_CANCEL = _UPDATE.where(_IT, _IS_QUEUED, ~_WAS_ACCEPTED).values(
     status=GenerationStatus.CANCELLED.value, finished_at=sa.bindparam("now")
 )
 _REVIVE = _UPDATE.where(_IT, _IS_UNKNOWN).values(_TAKEN)
-_HAS_MORE_IMAGES = sa.and_(
-    generations.c.status == GenerationStatus.SUCCEEDED.value,
+_IS_BETTER_NEWS = sa.and_(
     sa.bindparam("status", type_=sa.String) == GenerationStatus.SUCCEEDED.value,
+    generations.c.status != GenerationStatus.RUNNING.value,
 )
 _FINISH = _UPDATE.where(
-    _IT, sa.or_(sa.and_(_IS_RUNNING, _MINE), _IS_UNKNOWN, _HAS_MORE_IMAGES)
+    _IT, sa.or_(sa.and_(_IS_RUNNING, _MINE), _IS_UNKNOWN, _IS_BETTER_NEWS)
 ).values({name: sa.bindparam(name) for name in ("status", *_OUTCOME)} | _FREED)
 
 _INSERT_ATTEMPT = sa.insert(attempts)

@@ -11,7 +11,7 @@ from strawberry.types import Info
 
 from pixyproxy.core.models import Generation, ImageDetail
 from pixyproxy.service.generation_service import GenerationService
-from pixyproxy.service.image_generator import Call
+from pixyproxy.service.image_generator import Terms
 from pixyproxy.service.image_service import ImageService
 
 
@@ -33,17 +33,17 @@ class Context:
     """The clientRequestIds that were sent before: nothing new was begun for them."""
 
     @contextmanager
-    def call(self, client_request_id: str | None) -> Iterator[Call]:
+    def terms(self, client_request_id: str | None) -> Iterator[Terms]:
         """Yield on what terms a generation is asked for, and note whether it was a replay.
 
         All the waiting of one request ends at one time: a gateway cuts the whole request.
         """
         wait_s = max(0.0, self.answer_by - asyncio.get_running_loop().time())
-        call = Call(self.caller, client_request_id, wait_s)
+        terms = Terms(self.caller, client_request_id, wait_s)
         try:
-            yield call
+            yield terms
         finally:
-            if call.replayed and client_request_id is not None:
+            if terms.replayed and client_request_id is not None:
                 self.replayed.append(client_request_id)
 
     # What is loaded is not kept: a subscription's context outlives many changes.

@@ -71,9 +71,9 @@ class Mutation:
     ) -> ImageDetail:
         """Generate one image and wait for it."""
         context = info.context
-        with context.call(client_request_id) as call:
+        with context.terms(client_request_id) as terms:
             detail = await context.images.create_image(
-                ImageDetailCreate.model_construct(**asked), call
+                ImageDetailCreate.model_construct(**asked), terms
             )
         context.kept.append(detail.guid)
         return detail
@@ -90,9 +90,9 @@ class Mutation:
     ) -> Generation:
         """Write a generation down, to be run soon."""
         context = info.context
-        with context.call(client_request_id) as call:
+        with context.terms(client_request_id) as terms:
             generation = await context.generations.submit(
-                GenerationCreate.model_construct(**asked), call
+                GenerationCreate.model_construct(**asked), terms
             )
         context.submitted.append(generation.guid)
         return generation

@@ -58,12 +58,12 @@ def read_url(image: Any, context: Context) -> str:
 
 
 _MEANINGS = {
-    GenerationStatus.QUEUED: "Waits for its turn; nothing was sent to the model.",
+    GenerationStatus.QUEUED: "Waits for its turn; nothing of it is under way.",
     GenerationStatus.RUNNING: "Was sent to the model, or is just about to be.",
     GenerationStatus.SUCCEEDED: "Has its images, or some of them: then `error` tells the rest.",
     GenerationStatus.REFUSED: "The model's moderation refused the prompt, and would again.",
     GenerationStatus.FAILED: "Gave no image; `error` tells why.",
-    GenerationStatus.CANCELLED: "Was cancelled before anything was sent to the model.",
+    GenerationStatus.CANCELLED: "Was cancelled while it waited for its turn.",
     GenerationStatus.UNKNOWN: "Was sent and not answered: it may have been charged for.",
 }
 _STATUS: Any = strawberry.enum(GenerationStatus, description="How far a generation is.")

@@ -30,7 +30,7 @@ class Circuit:
         """How long it is until a call may try the server; 0: now."""
         return max(0.0, self._next_try_at - time.monotonic()) if self.is_open else 0.0
 
-    def try_it(self) -> bool:
+    def claim_try(self) -> bool:
         """Tell whether a call may be made now; with an open circuit, one may now and then."""
         if self.wait_s:
             return False

@@ -10,27 +10,21 @@ from collections.abc import (
     AsyncIterator,
     Callable,
     Iterable,
-    Mapping,
     Sequence,
 )
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
-from typing import Any
 
 from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import (
-    INTERNAL_ERROR_CODE,
     BadGeneratorResponseError,
-    ConstraintViolationError,
     GeneratorBusyError,
     GeneratorTimeoutError,
     GeneratorUnavailableError,
     PixyProxyException,
-    PromptRejectedError,
     StorageException,
-    default_message,
 )
 from pixyproxy.core.models import (
     Answer,
@@ -38,7 +32,6 @@ from pixyproxy.core.models import (
     Attempt,
     AttemptStatus,
     Generation,
-    GenerationError,
     GenerationStatus,
     ImageDetail,
 )
@@ -46,8 +39,9 @@ from pixyproxy.core.tasks import end_tasks
 from pixyproxy.data.generation_repository import GenerationRepository, Lease, Origin
 from pixyproxy.data.image_repository import ImageRepositoryInterface
 from pixyproxy.service.circuit import Circuit
+from pixyproxy.service.generation_outcome import end_attempt, end_generation
 from pixyproxy.service.generation_watch import Progress
-from pixyproxy.service.image_keeper import KEEP_AGAIN_S, ImageKeeper, patiently, pauses
+from pixyproxy.service.image_keeper import ImageKeeper, patiently, pauses
 from pixyproxy.service.providers import (
     GenerationRequest,
     ImageProvider,
@@ -57,9 +51,6 @@ from pixyproxy.service.providers import (
 
 logger = logging.getLogger(__name__)
 
-INSISTING_TRIES = 20
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 20.0
 STOPPED_MESSAGE = (
     "The service stopped before the image model answered. Whether it drew (and charged for) "
     "the image is unknown."
@@ -97,7 +88,7 @@ class Tools:
     provider: ImageProvider
     circuit: Circuit
     slots: asyncio.Semaphore
-    """A call holds one while it is in flight."""
+    """A call holds one from before it is sent until its images are kept."""
     runner: str
     lease_s: float
     timeout_s: float
@@ -105,7 +96,7 @@ class Tools:
     gave_up: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the service stops waiting for the model."""
     draining: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the service is to stop: nothing new is sent."""
+    """Set when the service is to stop: nothing queued is taken up, nothing is tried again."""
     late: set[asyncio.Task[None]] = field(default_factory=set)
     """What listens for answers that did not come in time, or keeps what they bring."""
 
@@ -131,10 +122,11 @@ class GenerationRun:
     ) -> None:
         self._tools = tools
         self.generation = generation
-        self._is_new = not attempts
+        self._has_all_images = not attempts
         self._sizes = cut_into_calls(generation.n, origin.max_n)
         self._attempts = {attempt.number: attempt for attempt in attempts}
         self._images: list[ImageDetail] = []
+        self._stored_at: datetime | None = None
         self._failures: dict[int, PixyProxyException] = {}
         self._open_parts = self._parts_to_draw()
         """The parts of which it is not written down yet what became of them."""
@@ -265,7 +257,7 @@ class GenerationRun:
     async def _call(self, attempt: Attempt, ends_at: float) -> ProviderAnswer:
         """Call the model, and note whether it could be reached."""
         timeout_s = ends_at - asyncio.get_running_loop().time()
-        if timeout_s <= 0 or not self._tools.circuit.try_it():
+        if timeout_s <= 0 or not self._tools.circuit.claim_try():
             raise GeneratorUnavailableError(sent=False)
         logger.info("generation sent call=%s model=%s", attempt.guid, self.generation.model)
         request = GenerationRequest(
@@ -296,12 +288,11 @@ class GenerationRun:
             raise GeneratorTimeoutError
         try:
             answer = call.result()
-        except GeneratorUnavailableError as error:
-            if not error.sent:
+        except PixyProxyException as error:
+            if getattr(error, "sent", True):
+                self._tools.circuit.connected()
+            else:
                 self._tools.circuit.failed()
-            raise
-        except PixyProxyException:
-            self._tools.circuit.connected()
             raise
         self._tools.circuit.connected()
         logger.info("call %s answered upstream-request-id=%s", attempt.guid, answer.request_id)
@@ -356,14 +347,15 @@ class GenerationRun:
             answer = call.result()
         except PixyProxyException:
             return
+        except Exception:
+            logger.exception("call %s failed unforeseen", attempt.guid)
+            return
         logger.info("call %s answered late", attempt.guid)
         attempt = self._answered(attempt, answer)
         assert attempt.part is not None
         self._open_parts.add(attempt.part)
         self._failures.pop(attempt.part, None)
-        await patiently(
-            f"the record of {attempt.guid}", lambda: self._write_answer(attempt, is_late=True)
-        )
+        await patiently(f"the record of {attempt.guid}", lambda: self._write_late_answer(attempt))
         async with self._leased():
             ends_at = asyncio.get_running_loop().time() + self._tools.timeout_s
             kept = await self._keep_images(attempt, answer.images, ends_at)
@@ -374,16 +366,15 @@ class GenerationRun:
     # Keeping
 
     async def _keep(self, attempt: Attempt, answer: ProviderAnswer, ends_at: float) -> None:
-        """Keep the images' files, then their rows.
-
-        Where the bytes are at hand, the sidecars are what is written down of the answer; where
-        they must be fetched first, the URLs must not be forgotten.
-        """
-        prepared = len(attempt.image_guids)
+        """Write down that there is an answer, while its images' files are written."""
         attempt = self._answered(attempt, answer)
-        if len(attempt.image_guids) > prepared or any(image.url for image in answer.images):
-            await patiently(f"the record of {attempt.guid}", lambda: self._write_answer(attempt))
-        kept = await self._keep_images(attempt, answer.images, ends_at)
+        async with asyncio.TaskGroup() as group:
+            writing = group.create_task(
+                patiently(f"the record of {attempt.guid}", lambda: self._write_attempt(attempt))
+            )
+            if any(image.data is None for image in answer.images):
+                await writing  # a URL must not be forgotten
+            kept = await self._keep_images(attempt, answer.images, ends_at)
         await self._record_kept(attempt, kept)
 
     def _answered(self, attempt: Attempt, answer: ProviderAnswer) -> Attempt:
@@ -408,12 +399,11 @@ class GenerationRun:
         self._attempts[attempt.number] = attempt
         return attempt
 
-    async def _write_answer(self, attempt: Attempt, *, is_late: bool = False) -> None:
+    async def _write_late_answer(self, attempt: Attempt) -> None:
         generations = self._tools.generations
         async with generations.open_context() as context:
             await context.begin_transaction()
-            if is_late:
-                await generations.revive(context, self.generation.guid, self._tools.lease())
+            await generations.revive(context, self.generation.guid, self._tools.lease())
             await generations.update_attempt(context, attempt)
             await context.commit_transaction()
 
@@ -439,6 +429,8 @@ class GenerationRun:
         self, attempt: Attempt, kept: Sequence[ImageDetail | PixyProxyException]
     ) -> None:
         images = [image for image in kept if isinstance(image, ImageDetail)]
+        if images:
+            self._stored_at = _now()
         faults = [image for image in kept if isinstance(image, PixyProxyException)]
         if not faults and len(images) < attempt.n:
             faults.append(BadGeneratorResponseError(TOO_FEW_MESSAGE))
@@ -472,7 +464,7 @@ class GenerationRun:
     ) -> None:
         """Write down what became of a call; with the last one, what became of the generation."""
         if attempt is not None:
-            attempt = _ended(attempt, images, failure)
+            attempt = end_attempt(attempt, images, failure)
             self._attempts[attempt.number] = attempt
             self._images += images
             if attempt.part is not None:
@@ -480,19 +472,30 @@ class GenerationRun:
                     self._failures[attempt.part] = failure
                 self._open_parts.discard(attempt.part)
         if not self._open_parts:
-            self.generation = self._ended_generation()
+            self.generation = end_generation(
+                self.generation, list(self._attempts.values()), self._failures, self._stored_at
+            )
         ended = attempt
-        name = ended.guid if ended else self.generation.guid
-        await patiently(f"the record of {name}", lambda: self._write_record(ended, images))
+        name = f"the record of {ended.guid if ended else self.generation.guid}"
+        is_written = True
+
+        async def write() -> None:
+            nonlocal is_written
+            is_written = await self._write_record(ended, images)
+
+        await patiently(name, write)
         for image in images:
             logger.info("image kept guid=%s bytes=%d", image.guid, image.byte_size)
+        if images and not is_written:
+            await self._insist()
 
     async def _drop_sidecars(self) -> None:
         for image in self._images:
             with suppress(StorageException):  # one too many does no harm
                 await self._tools.keeper.store.drop_sidecar(image.guid)
 
-    async def _write_record(self, attempt: Attempt | None, images: Sequence[ImageDetail]) -> None:
+    async def _write_record(self, attempt: Attempt | None, images: Sequence[ImageDetail]) -> bool:
+        """Return False where the generation is not this process's to end any more."""
         generations = self._tools.generations
         is_written = True
         async with generations.open_context() as context:
@@ -505,54 +508,20 @@ class GenerationRun:
             if self.generation.status.is_final:
                 is_written = await generations.finish(context, self.generation, self._tools.runner)
             await context.commit_transaction()
-        if not is_written and images:
-            await self._insist()
+        return is_written
 
     async def _insist(self) -> None:
-        """Have a generation read succeeded though the process that took it over lost hope."""
+        """Have a generation read succeeded, once who else runs it has come to its end."""
         generations = self._tools.generations
-        for _ in range(INSISTING_TRIES):
-            await asyncio.sleep(KEEP_AGAIN_S)
-            async with generations.open_context() as context:
-                if await generations.finish(context, self.generation, self._tools.runner):
-                    return
-
-    def _ended_generation(self) -> Generation:
-        """Return the generation as its attempts have left it."""
-        attempts = self._attempts.values()
-        # Of a part the last try counts: those before it were not accepted.
-        current = {a.part: a for a in attempts if a.part is not None}.values()
-        statuses = {attempt.status for attempt in current}
-        statuses |= {AttemptStatus.SUCCEEDED} & {attempt.status for attempt in attempts}
-        status = GenerationStatus.FAILED
-        for candidate in ("succeeded", "unknown", "refused"):
-            if AttemptStatus(candidate) in statuses:
-                status = GenerationStatus(candidate)
-                break
-        answers = [attempt.answer for attempt in current if attempt.answer is not None]
-        answered_at = [attempt.answered_at for attempt in current if attempt.answered_at]
-        now = _now()
-        return self.generation.model_copy(
-            update={
-                "status": status,
-                "error": self._error(current),
-                "model_served": answers[-1].model if answers else None,
-                "upstream_request_id": answers[-1].request_id if answers else None,
-                "usage": _sum_up([answer.usage for answer in answers if answer.usage]),
-                "answered_at": max(answered_at, default=None),
-                "stored_at": now if status is GenerationStatus.SUCCEEDED else None,
-                "finished_at": now,
-            }
-        )
-
-    def _error(self, attempts: Iterable[Attempt]) -> GenerationError | None:
-        """Return why a part gave no image, or too few: of the first that did not."""
-        if self._failures:
-            return describe(self._failures[min(self._failures)])
-        for attempt in attempts:
-            if (code := attempt.error_code) is not None:
-                return GenerationError(code=code, message=default_message(code))
-        return None
+        ends_at = asyncio.get_running_loop().time() + 2 * self._tools.timeout_s
+        for pause_s in pauses():
+            await asyncio.sleep(pause_s)
+            with suppress(StorageException):
+                async with generations.open_context() as context:
+                    if await generations.finish(context, self.generation, self._tools.runner):
+                        return
+            if asyncio.get_running_loop().time() > ends_at or self._tools.draining.is_set():
+                return
 
     async def _put_back(self) -> None:
         generations = self._tools.generations
@@ -568,7 +537,7 @@ class GenerationRun:
 
     def _announce(self) -> None:
         failure = self._failures[min(self._failures)] if self._failures else None
-        images = tuple(self._images) if self._is_new else None
+        images = tuple(self._images) if self._has_all_images else None
         self._tools.announce(Progress(self.generation, images, failure))
 
     @asynccontextmanager
@@ -589,46 +558,6 @@ class GenerationRun:
                     await generations.renew(context, self.generation.guid, self._tools.lease())
             except StorageException as error:
                 logger.warning("a lease was not renewed: %s: %s", error.code, error.reason)
-
-
-def describe(failure: PixyProxyException) -> GenerationError:
-    """Return what a client is told of a failure."""
-    faults = failure.faults if isinstance(failure, ConstraintViolationError) else ()
-    return GenerationError(
-        code=failure.code,
-        message=failure.message,
-        errors=[fault.as_dict() for fault in faults] or None,
-    )
-
-
-def _ended(attempt: Attempt, images: Sequence[ImageDetail], failure: Exception | None) -> Attempt:
-    match failure:
-        case _ if images:
-            status = AttemptStatus.SUCCEEDED
-        case PromptRejectedError():
-            status = AttemptStatus.REFUSED
-        case GeneratorUnavailableError(sent=False):
-            status = AttemptStatus.UNSENT
-        case PixyProxyException() if not isinstance(failure, GeneratorTimeoutError):
-            status = AttemptStatus.FAILED
-        case _:
-            status = AttemptStatus.UNKNOWN
-    code = getattr(failure, "code", INTERNAL_ERROR_CODE) if failure is not None else None
-    return attempt.model_copy(update={"status": status, "error_code": code, "ended_at": _now()})
-
-
-def _sum_up(usages: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return the sums of the numbers in several usages; None where there is none."""
-    total: dict[str, Any] = {}
-    for usage in usages:
-        for name, value in usage.items():
-            before = total.get(name)
-            if isinstance(value, Mapping):
-                inner = before if isinstance(before, Mapping) else {}
-                total[name] = _sum_up([inner, value]) or {}
-            else:
-                total[name] = value + (before if isinstance(before, int | float) else 0)
-    return total or None
 
 
 def _now() -> datetime:

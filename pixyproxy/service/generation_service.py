@@ -5,9 +5,12 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict
-
-from pixyproxy.core.exceptions import GenerationNotFoundError, GenerationStateError
+from pixyproxy.core.exceptions import (
+    ConstraintViolationError,
+    FieldFault,
+    GenerationNotFoundError,
+    GenerationStateError,
+)
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import (
     Attempt,
@@ -19,12 +22,13 @@ from pixyproxy.core.models import (
 from pixyproxy.data.generation_repository import GenerationRepository
 from pixyproxy.data.image_repository import ImageRepositoryInterface
 from pixyproxy.service.generation_watch import Progress
-from pixyproxy.service.image_generator import Call, ImageGenerator, check_call
+from pixyproxy.service.image_generator import ImageGenerator, Terms
 from pixyproxy.service.image_service import Paging
 from pixyproxy.service.validation import validate
 
 RETRIABLE = (GenerationStatus.FAILED, GenerationStatus.UNKNOWN, GenerationStatus.CANCELLED)
 _WHY_NOT_CANCELLED = {
+    GenerationStatus.QUEUED: "A part of it was sent to the model and may be charged for.",
     GenerationStatus.RUNNING: "It is running: it was sent to the model and may be charged for.",
 }
 _WHY_NOT_RETRIED = {
@@ -35,12 +39,6 @@ _WHY_NOT_RETRIED = {
         "The model's moderation refused its prompt, and would refuse it again. Rephrase it."
     ),
 }
-
-
-class _StatusFilter(BaseModel):
-    model_config = ConfigDict(strict=False)
-
-    status: GenerationStatus | None = None
 
 
 class GenerationService:
@@ -58,12 +56,15 @@ class GenerationService:
         self._generator = generator
 
     async def submit(
-        self, wish: GenerationCreate, call: Call, *, runs_here: bool = True
+        self, wish: GenerationCreate, terms: Terms, *, runs_here: bool = True
     ) -> Generation:
-        """Check what is asked for once more, write it down, and return it without waiting."""
-        check_call(call)
+        """Check what is asked for once more, write it down, and return it without waiting.
+
+        Raises what ImageGenerator.submit raises.
+        """
+        terms.check()
         checked = validate(GenerationCreate, dict(wish))
-        return await self._generator.submit(checked, call, runs_here=runs_here)
+        return await self._generator.submit(checked, terms, runs_here=runs_here)
 
     async def get_generation(self, guid: str) -> Generation:
         """Return the generation with exactly this GUID. Raises GenerationNotFoundError."""
@@ -82,9 +83,12 @@ class GenerationService:
     async def list_generations(
         self, *, status: str | None = None, page: int, size: int
     ) -> list[Generation]:
-        """Return a page of the generations, newest first; of one status or of all."""
+        """Return a page of the generations, newest first; of one status or of all.
+
+        Raises ConstraintViolationError.
+        """
         paging = validate(Paging, {"page": page, "size": size})
-        wanted = validate(_StatusFilter, {"status": status}).status
+        wanted = None if status is None else _parse_status(status)
         async with self._generations.open_context() as context:
             return await self._generations.list_generations(
                 context, wanted, page=paging.page, size=paging.size
@@ -105,19 +109,22 @@ class GenerationService:
         return images
 
     async def cancel(self, guid: str) -> Generation:
-        """Cancel a queued generation. Raises GenerationStateError where it was sent already."""
-        if is_guid(guid):
-            async with self._generations.open_context() as context:
-                cancelled = await self._generations.cancel(context, guid, datetime.now(UTC))
-            generation = await self.get_generation(guid)
-            if cancelled:
-                self._generator.watch.announce(Progress(generation))
-                return generation
+        """Cancel a queued generation.
+
+        Raises GenerationNotFoundError, and GenerationStateError where it may be charged for.
+        """
+        if not is_guid(guid):
+            raise GenerationNotFoundError
+        async with self._generations.open_context() as context:
+            cancelled = await self._generations.cancel(context, guid, datetime.now(UTC))
+        generation = await self.get_generation(guid)
+        if not cancelled:
             why = _WHY_NOT_CANCELLED.get(
                 generation.status, f"It has ended: {generation.status.value}."
             )
             raise GenerationStateError(f"Only a queued generation can be cancelled. {why}")
-        raise GenerationNotFoundError
+        self._generator.watch.announce(Progress(generation))
+        return generation
 
     async def retry(self, guid: str) -> Generation:
         """Queue a generation again that gave no image; it may be charged for once more.
@@ -147,3 +154,12 @@ class GenerationService:
         async with aclosing(self._generator.watch.follow(present)) as following:
             async for progress in following:
                 yield progress.generation
+
+
+def _parse_status(status: str) -> GenerationStatus:
+    try:
+        return GenerationStatus(status)
+    except ValueError:
+        allowed = tuple(GenerationStatus)
+        fault = FieldFault("status", f"must be one of {', '.join(allowed)}", allowed)
+        raise ConstraintViolationError([fault]) from None

@@ -19,10 +19,6 @@ from pydantic import BaseModel
 
 from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import (
-    LEAVES,
-    ConstraintViolationError,
-    FieldFault,
-    GenerationCancelledError,
     IdempotencyConflictError,
     ImageNotFoundError,
     OverloadedError,
@@ -43,6 +39,7 @@ from pixyproxy.data.generation_repository import GenerationRepository, Held, Ori
 from pixyproxy.data.image_repository import ImageRepositoryInterface
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.service.circuit import Circuit
+from pixyproxy.service.generation_outcome import failure_of
 from pixyproxy.service.generation_run import GenerationRun, Tools
 from pixyproxy.service.generation_watch import GenerationWatch, Progress
 from pixyproxy.service.image_fetcher import ImageFetcher
@@ -63,7 +60,7 @@ KEEP_AT_STOP_S = 3.0
 
 
 @dataclass(slots=True)
-class Call:
+class Terms:
     """Who asks for a generation, and on what terms. The service sets `replayed`."""
 
     caller: str = "anonymous"
@@ -73,10 +70,9 @@ class Call:
     replayed: bool = False
     """The key was sent before: nothing new was begun."""
 
-
-def check_call(call: Call) -> None:
-    """Raise ConstraintViolationError unless the idempotency key is one."""
-    validate(_Key, {"idempotency_key": call.idempotency_key})
+    def check(self) -> None:
+        """Raise ConstraintViolationError unless the idempotency key is one."""
+        validate(_Key, {"idempotency_key": self.idempotency_key})
 
 
 class _Key(BaseModel):
@@ -164,17 +160,21 @@ class ImageGenerator:
         """
         given = {"model": model, "style": style, "quality": quality, "size": size}
         update = {name: value for name, value in given.items() if value is not None}
-        return await self.draw(image_create_request.model_copy(update=update), Call())
+        return await self.draw(image_create_request.model_copy(update=update), Terms())
 
-    async def draw(self, wish: ImageDetailCreate, call: Call) -> ImageDetail:
-        """Have one image drawn and wait for it, as long as `call` says.
+    async def draw(self, wish: ImageDetailCreate, terms: Terms) -> ImageDetail:
+        """Have one image drawn and wait for it, as long as `terms` say.
 
         Raises what `submit` raises, StillRunningError when the time is over, and else why there
         is no image.
         """
         create = GenerationCreate.model_construct(**dict(wish))
-        generation = await self.submit(create, call, is_waited_for=True)
-        progress = await self._wait(generation, call.wait_s)
+        generation = await self.submit(create, terms, is_waited_for=True)
+        try:
+            progress = await self._wait(generation, terms.wait_s)
+        finally:
+            if not terms.replayed:
+                self._waiting.pop(generation.guid, None)
         ended = progress.generation
         if ended.status is not GenerationStatus.SUCCEEDED:
             raise progress.failure or failure_of(ended)
@@ -189,38 +189,40 @@ class ImageGenerator:
     async def submit(
         self,
         wish: GenerationCreate,
-        call: Call,
+        terms: Terms,
         *,
         is_waited_for: bool = False,
         runs_here: bool = True,
     ) -> Generation:
         """Write a generation down and return it: running where there is a free slot, else queued.
 
+        With `is_waited_for` the caller waits, and is refused where too many do; without
+        `runs_here` it is left to a process that shares in the work.
         With a key that the caller has sent before, return that generation. Raises
         ConstraintViolationError, IdempotencyConflictError, OverloadedError, a StorageException,
         and GeneratorUnavailableError where a caller would wait for a server that is not there.
         """
         # One at a time: the others find what the first has written down, and take no slot.
-        key = (call.caller, call.idempotency_key or make_guid())
+        key = (terms.caller, terms.idempotency_key or make_guid())
         async with self._turns.setdefault(key, asyncio.Lock()):
             origin = Origin(
-                caller=call.caller,
+                caller=terms.caller,
                 fingerprint=_fingerprint(wish),
-                idempotency_key=call.idempotency_key,
+                idempotency_key=terms.idempotency_key,
             )
-            known = await self._replay(call, origin)
+            known = await self._replay(terms, origin)
             if known is not None:
                 return known
             # What is written down is begun, though the caller goes away meanwhile.
             new = self._submit_new(
-                wish, call, origin, is_waited_for=is_waited_for, runs_here=runs_here
+                wish, terms, origin, is_waited_for=is_waited_for, runs_here=runs_here
             )
             return await asyncio.shield(asyncio.create_task(new))
 
     async def _submit_new(
         self,
         wish: GenerationCreate,
-        call: Call,
+        terms: Terms,
         origin: Origin,
         *,
         is_waited_for: bool,
@@ -243,8 +245,8 @@ class ImageGenerator:
         origin = replace(origin, max_n=request.max_n)
         may_run = runs_here and not (self._waiting or self.circuit.is_open)
         if may_run and not self._tools.slots.locked():
-            return await self._submit_running(generation, origin, call)
-        return await self._submit_queued(generation, origin, call, is_waited_for=is_waited_for)
+            return await self._submit_running(generation, origin, terms)
+        return await self._submit_queued(generation, origin, terms, is_waited_for=is_waited_for)
 
     def wake(self) -> None:
         """Look for work now: something was queued."""
@@ -258,7 +260,7 @@ class ImageGenerator:
         ]
 
     def drain(self) -> None:
-        """Begin nothing new: the service is to stop. What is queued is left to the next start."""
+        """Take up nothing that is queued: the service is to stop. It is left to the next start."""
         self._tools.draining.set()
         self.watch.stop()
 
@@ -290,24 +292,26 @@ class ImageGenerator:
 
     # Submitting
 
-    async def _replay(self, call: Call, origin: Origin) -> Generation | None:
+    async def _replay(self, terms: Terms, origin: Origin) -> Generation | None:
         """Return what the caller's key was sent with before, if there is a key and it was."""
-        if call.idempotency_key is None:
+        if terms.idempotency_key is None:
             return None
         async with self._generations.open_context() as context:
-            known = await self._generations.find_by_key(context, call.caller, call.idempotency_key)
+            known = await self._generations.find_by_key(
+                context, terms.caller, terms.idempotency_key
+            )
         if known is None:
             return None
         generation, its_fingerprint = known
         if its_fingerprint != origin.fingerprint:
             raise IdempotencyConflictError
-        call.replayed = True
+        terms.replayed = True
         return generation
 
     async def _submit_running(
-        self, generation: Generation, origin: Origin, call: Call
+        self, generation: Generation, origin: Origin, terms: Terms
     ) -> Generation:
-        """Write the generation down together with its first call, and make it."""
+        """Write the generation down together with its first terms, and make it."""
         await self._tools.slots.acquire()  # which is free: nobody comes between
         try:
             generation = generation.model_copy(
@@ -333,12 +337,12 @@ class ImageGenerator:
             raise
         if not is_new:
             self._free_slot()
-            return await self._known(call, origin)
+            return await self._known(terms, origin)
         self._launch(run, run.run(first))
         return generation
 
     async def _submit_queued(
-        self, generation: Generation, origin: Origin, call: Call, *, is_waited_for: bool
+        self, generation: Generation, origin: Origin, terms: Terms, *, is_waited_for: bool
     ) -> Generation:
         if is_waited_for:
             self._waiting[generation.guid] = False
@@ -354,7 +358,7 @@ class ImageGenerator:
             raise
         if not is_new:
             self._waiting.pop(generation.guid, None)
-            return await self._known(call, origin)
+            return await self._known(terms, origin)
         if is_waited_for:
             self._waiting[generation.guid] = True
         self.wake()
@@ -373,9 +377,9 @@ class ImageGenerator:
         if await self._generations.count_queued(context) >= self._max_queued:
             raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S)
 
-    async def _known(self, call: Call, origin: Origin) -> Generation:
+    async def _known(self, terms: Terms, origin: Origin) -> Generation:
         """Return what another request with the same key has just written down."""
-        known = await self._replay(call, origin)
+        known = await self._replay(terms, origin)
         assert known is not None, "the key is taken"
         return known
 
@@ -388,8 +392,6 @@ class ImageGenerator:
                         return progress
         except TimeoutError:
             pass
-        finally:
-            self._waiting.pop(generation.guid, None)
         raise StillRunningError(generation.guid)
 
     # Running
@@ -506,10 +508,9 @@ class ImageGenerator:
                     return await context.check()
             await asyncio.sleep(POLL_S)
 
-    async def settle(self) -> list[str]:
-        """Find out what became of what dead processes left, and return what that was."""
+    async def settle(self) -> None:
+        """Find out what became of what dead processes left."""
         await self._tools.keeper.store.sweep()
-        settled: list[str] = []
         while True:
             async with self._generations.open_context() as context:
                 stale = await self._generations.list_stale(
@@ -518,9 +519,8 @@ class ImageGenerator:
             left = [held for held in stale if held.guid not in self._runs]
             runs = [run for held in left if (run := await self._take_over(held))]
             if not runs:
-                return settled
+                return
             await asyncio.gather(*(self._launch(run, run.settle()) for run in runs))
-            settled += [run.generation.guid for run in runs]
 
     async def _take_over(self, held: Held) -> GenerationRun | None:
         """Take over what a dead process left; None where another process was quicker."""
@@ -529,22 +529,6 @@ class ImageGenerator:
                 return None
         logger.warning("settling generation %s, which %s left", held.guid, held.lease.runner)
         return await self._load_run(held.guid)
-
-
-def failure_of(generation: Generation) -> Exception:
-    """Return the error that an ended generation without an image means for who waits for it."""
-    error = generation.error
-    if generation.status is GenerationStatus.CANCELLED:
-        return GenerationCancelledError()
-    if error is None or error.code not in LEAVES:
-        return RuntimeError(f"generation {generation.guid} failed unforeseen")
-    if error.code == ConstraintViolationError.code:
-        faults = [
-            FieldFault(fault["field"], fault["message"], tuple(fault.get("allowed", ())) or None)
-            for fault in error.errors or ()
-        ]
-        return ConstraintViolationError(faults)
-    return LEAVES[error.code](error.message)
 
 
 def _fingerprint(wish: GenerationCreate) -> str:

@@ -16,7 +16,7 @@ from pixyproxy.core.models import ImageDetail, ImageDetailCreate, Text
 from pixyproxy.core.text import words
 from pixyproxy.data.image_repository import ImageRepositoryInterface, ImageSearch
 from pixyproxy.data.image_store import ImageStore
-from pixyproxy.service.image_generator import Call, ImageGenerator, check_call
+from pixyproxy.service.image_generator import ImageGenerator, Terms
 from pixyproxy.service.image_loader import ImageLoader
 from pixyproxy.service.validation import validate
 
@@ -71,14 +71,16 @@ class ImageService:
             max_entries=_CACHE_ENTRIES, max_bytes=_CACHE_BYTES
         )
 
-    async def create_image(self, image: ImageDetailCreate, call: Call | None = None) -> ImageDetail:
+    async def create_image(
+        self, image: ImageDetailCreate, terms: Terms | None = None
+    ) -> ImageDetail:
         """Check what is asked for once more, have it drawn, keep it and return it.
 
-        Raises StillRunningError where `call` does not wait as long as it takes.
+        Raises StillRunningError where `terms` do not wait as long as it takes.
         """
-        call = call or Call()
-        check_call(call)
-        detail = await self._generator.draw(validate(ImageDetailCreate, dict(image)), call)
+        terms = terms or Terms()
+        terms.check()
+        detail = await self._generator.draw(validate(ImageDetailCreate, dict(image)), terms)
         self._remember(detail)
         return detail
 

@@ -10,16 +10,14 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.sse import format_sse_event
 
 from pixyproxy.core.exceptions import (
-    ConstraintViolationError,
-    FieldFault,
     StorageException,
 )
 from pixyproxy.core.models import Generation, GenerationCreate, GenerationStatus
 from pixyproxy.service.generation_service import GenerationService
-from pixyproxy.service.image_generator import Call
+from pixyproxy.service.image_generator import Terms
 from pixyproxy.web.dependencies import Authenticated, Generations, ImageUrl
 from pixyproxy.web.event_stream import EventStream
-from pixyproxy.web.models import GenerationDetail, ImageDetailWithUrl
+from pixyproxy.web.models import GenerationDetail
 from pixyproxy.web.openapi import NEEDS_KEY, problems
 from pixyproxy.web.paging import Page, Size, link_pages
 from pixyproxy.web.submission import (
@@ -74,14 +72,14 @@ _EVENT = {
     summary="Submit a generation",
 )
 async def create_generation(
-    request: Request, wish: Wish, call: Submission, generations: Generations, image_url: ImageUrl
+    request: Request, wish: Wish, terms: Submission, generations: Generations, image_url: ImageUrl
 ) -> Response:
     """Write down what is asked for, and answer at once; the images are drawn in their turn.
 
     Follow it by `GET /generation/{guid}` or by its events. A wish that was sent before under the
     same `Idempotency-Key` is answered as it is now, with `Idempotency-Replayed: true`.
     """
-    return await submit(request, wish, call, generations, image_url)
+    return await submit(request, wish, terms, generations, image_url)
 
 
 @router.get(
@@ -103,9 +101,6 @@ async def list_generations(
     size: Size = 20,
 ) -> list[GenerationDetail]:
     """Return a page of all generations, newest first. `Link` names the pages beside it."""
-    if status is not None and status not in _STATUSES:
-        fault = FieldFault("status", "is no status of a generation", _STATUSES)
-        raise ConstraintViolationError([fault])
     found = await generations.list_generations(status=status, page=page, size=size)
     link_pages(request, response, found, page, size)
     return await _describe(found, generations, image_url)
@@ -197,16 +192,16 @@ async def follow_generation(
 async def submit(
     request: Request,
     wish: GenerationCreate,
-    call: Call,
+    terms: Terms,
     generations: GenerationService,
     image_url: Callable[[str], str],
 ) -> Response:
     """Write a generation down, and answer 202 with it."""
-    generation = await generations.submit(wish, call)
-    if call.replayed:
+    generation = await generations.submit(wish, terms)
+    if terms.replayed:
         detail = await _describe_one(generation, generations, image_url)
     else:  # it has no images yet, and nothing may fail any more
-        detail = GenerationDetail.of(generation, [])
+        detail = GenerationDetail.of(generation, (), image_url)
     return _accepted(request, generation.guid, detail.model_dump_json())
 
 
@@ -257,12 +252,6 @@ async def _describe(
 ) -> list[GenerationDetail]:
     images = await generations.images_of([generation.guid for generation in found])
     return [
-        GenerationDetail.of(
-            generation,
-            [
-                ImageDetailWithUrl.of(image, image_url(image.guid))
-                for image in images.get(generation.guid, ())
-            ],
-        )
+        GenerationDetail.of(generation, images.get(generation.guid, ()), image_url)
         for generation in found
     ]

@@ -60,7 +60,7 @@ _ONE_ONLY = (
 async def create_image(
     request: Request,
     wish: Wish,
-    call: Submission,
+    terms: Submission,
     prefers_async: PrefersAsync,
     images: Images,
     generations: Generations,
@@ -74,15 +74,15 @@ async def create_image(
     generation, which goes on by itself. Do not send it again then; ask for it at its `Location`.
     """
     if prefers_async:
-        answer = await submit(request, wish, call, generations, image_url)
+        answer = await submit(request, wish, terms, generations, image_url)
         answer.headers["Preference-Applied"] = RESPOND_ASYNC
         return answer
     if wish.n > 1:
         raise ConstraintViolationError([FieldFault("n", _ONE_ONLY)])
-    call.wait_s = request.app.state.sync_wait_s
+    terms.wait_s = request.app.state.sync_wait_s
     image = ImageDetailCreate.model_construct(**wish.model_dump(exclude={"n"}))
     try:
-        detail = await images.create_image(image, call)
+        detail = await images.create_image(image, terms)
     except StillRunningError as error:
         return await tell_still_running(request, error.generation_guid, generations, image_url)
     response.headers["Location"] = f"/image/{detail.guid}"

@@ -1,6 +1,6 @@
 """What REST answers with, beside the models of core."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -77,9 +77,15 @@ class GenerationDetail(Generation):
     images: list[ImageDetailWithUrl] = Field(description="The images, the oldest first.")
 
     @classmethod
-    def of(cls, generation: Generation, images: Sequence[ImageDetailWithUrl]) -> "GenerationDetail":
+    def of(
+        cls,
+        generation: Generation,
+        images: Sequence[ImageDetail],
+        image_url: Callable[[str], str],
+    ) -> "GenerationDetail":
         """Return `generation` with its images; its fields are valid already."""
-        return cls.model_construct(**generation.__dict__, images=list(images))
+        with_urls = [ImageDetailWithUrl.of(image, image_url(image.guid)) for image in images]
+        return cls.model_construct(**generation.__dict__, images=with_urls)
 
 
 class FieldFaultBody(BaseModel):

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
 from pixyproxy.core.models import GenerationCreate, IdempotencyKey
 from pixyproxy.core.strict_json import parse_json
-from pixyproxy.service.image_generator import Call
+from pixyproxy.service.image_generator import Terms
 from pixyproxy.service.validation import validate
 
 JSON = "application/json"
@@ -64,12 +64,12 @@ _PreferHeader = Annotated[
 ]
 
 
-async def _make_call(request: Request, idempotency_key: _KeyHeader = None) -> Call:
+async def _make_terms(request: Request, idempotency_key: _KeyHeader = None) -> Terms:
     if len(request.headers.getlist(_IDEMPOTENCY_KEY)) > 1:
         raise ConstraintViolationError([FieldFault(_IDEMPOTENCY_KEY, "must be sent once only")])
-    call = Call(caller=request.state.caller, idempotency_key=idempotency_key)
-    request.state.call = call
-    return call
+    terms = Terms(caller=request.state.caller, idempotency_key=idempotency_key)
+    request.state.terms = terms
+    return terms
 
 
 async def _prefers_async(prefer: _PreferHeader = None) -> bool:
@@ -86,10 +86,10 @@ def preferences(headers: Iterable[str]) -> set[str]:
 
 def replay_headers(request: Request) -> dict[str, str]:
     """Return the header that says that the answer is of a wish that was sent before."""
-    call: Call | None = getattr(request.state, "call", None)
-    return {"Idempotency-Replayed": "true"} if call is not None and call.replayed else {}
+    terms: Terms | None = getattr(request.state, "terms", None)
+    return {"Idempotency-Replayed": "true"} if terms is not None and terms.replayed else {}
 
 
 Wish = Annotated[GenerationCreate, Depends(_read_wish)]
-Submission = Annotated[Call, Depends(_make_call)]
+Submission = Annotated[Terms, Depends(_make_terms)]
 PrefersAsync = Annotated[bool, Depends(_prefers_async)]

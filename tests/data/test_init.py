@@ -153,14 +153,15 @@ async def test_a_sqlite_disk_with_too_little_space_counts_as_full(sqlite_url: st
     await database.aclose()
 
 
-async def test_a_new_sqlite_file_that_another_process_is_writing_is_waited_for(
+async def test_a_new_sqlite_file_that_another_process_is_using_is_waited_for(
     sqlite_url: str,
 ) -> None:
     """SQLite itself does not wait when the journal's mode is to change."""
     database = open_database(sqlite_url, pool_size=1)
     with closing(open_raw(sqlite_url)) as other:
-        other.execute("BEGIN EXCLUSIVE")
         other.execute("CREATE TABLE being_made (id INTEGER)")
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM being_made")
         asyncio.get_running_loop().call_later(0.2, other.execute, "COMMIT")
         await database.migrate()
     await database.check()

@@ -12,7 +12,7 @@ def circuit() -> Circuit:
 
 
 async def test_a_closed_circuit_lets_everything_through(circuit: Circuit) -> None:
-    assert all(circuit.try_it() for _ in range(100))
+    assert all(circuit.claim_try() for _ in range(100))
     await circuit.check()
 
 
@@ -23,7 +23,7 @@ async def test_it_opens_after_failures_in_a_row_and_says_so(circuit: Circuit) ->
     await circuit.check()
     circuit.failed()
     assert circuit.is_open
-    assert not circuit.try_it()
+    assert not circuit.claim_try()
     with pytest.raises(GeneratorUnavailableError, match="5 times in a row") as caught:
         await circuit.check()
     assert not caught.value.sent
@@ -42,6 +42,6 @@ async def test_when_it_has_rested_one_call_may_try_and_its_success_closes_it() -
     for _ in range(FAILURES_TO_OPEN):
         circuit.failed()
     assert circuit.is_open
-    assert circuit.try_it()
+    assert circuit.claim_try()
     circuit.connected()
     assert not circuit.is_open

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.core import make_guid
@@ -32,7 +33,7 @@ from pixyproxy.data.image_store import ImageStore
 from pixyproxy.data.init import open_database
 from pixyproxy.service.circuit import FAILURES_TO_OPEN
 from pixyproxy.service.generation_run import cut_into_calls
-from pixyproxy.service.image_generator import Call
+from pixyproxy.service.image_generator import Terms
 from pixyproxy.settings import Settings
 from tests import model_server as ms
 from tests.conftest import MakeSettings
@@ -70,7 +71,7 @@ async def end_of(services: Services, guid: str) -> Generation:
 
 async def submit(services: Services, key: str | None = None, **wish: Any) -> Generation:
     create = GenerationCreate(**({"prompt": "a fox"} | wish))
-    return await services.generations.submit(create, Call("me", idempotency_key=key))
+    return await services.generations.submit(create, Terms("me", idempotency_key=key))
 
 
 async def attempts_of(services: Services, guid: str) -> list[tuple[str, str | None]]:
@@ -281,14 +282,14 @@ async def test_the_same_key_gives_the_same_generation_however_many_send_it_at_on
     await end_of(services, found[0].guid)
     assert model_server.posts == 1
     image = await services.images.create_image(
-        ImageDetailCreate(prompt="a fox"), call := Call("me", idempotency_key="key-1")
+        ImageDetailCreate(prompt="a fox"), terms := Terms("me", idempotency_key="key-1")
     )
-    assert call.replayed
+    assert terms.replayed
     assert image.generation_guid == found[0].guid
     assert model_server.posts == 1
     with pytest.raises(IdempotencyConflictError):
         await submit(services, "key-1", prompt="another fox")
-    other = Call("somebody else", idempotency_key="key-1")
+    other = Terms("somebody else", idempotency_key="key-1")
     assert (await services.generations.submit(WISH, other)).guid != found[0].guid
 
 
@@ -316,7 +317,7 @@ async def test_who_does_not_wait_long_enough_is_told_its_name(
 ) -> None:
     model_server.answer_with(ms.after_release(ms.image()))
     with pytest.raises(StillRunningError) as caught:
-        await services.images.create_image(ImageDetailCreate(prompt="a fox"), Call(wait_s=0.2))
+        await services.images.create_image(ImageDetailCreate(prompt="a fox"), Terms(wait_s=0.2))
     model_server.release()
     ended = await end_of(services, caught.value.generation_guid)
     assert ended.status is GenerationStatus.SUCCEEDED
@@ -462,7 +463,7 @@ async def test_what_a_dead_process_had_stored_gets_its_row(
 async def test_of_a_dead_process_part_by_part(
     dead: DeadProcess, settings: Settings, model_server: ModelServer
 ) -> None:
-    """Of four images by DALL·E one is there, one is unknown, one refused, one never begun."""
+    """Of three parts one is unknown, one refused, one was not accepted."""
     await dead.leave(
         dead.attempt(1, part=0),
         dead.attempt(2, part=1, status=AttemptStatus.REFUSED, error_code="prompt-rejected"),
@@ -472,8 +473,6 @@ async def test_of_a_dead_process_part_by_part(
     )
     database = open_database(settings.database_url, pool_size=1)
     async with database.open_context() as context:
-        import sqlalchemy as sa
-
         await context.execute(sa.text("UPDATE generations SET max_n = 1"))
     await database.aclose()
     async with open_services(settings) as services:
@@ -509,3 +508,78 @@ async def test_who_begins_to_follow_late_is_told_the_end_all_the_same(
                 "running",
                 "succeeded",
             ]
+
+
+async def test_what_is_paid_for_in_part_cannot_be_cancelled_and_so_not_retried(
+    dead: DeadProcess, settings: Settings, model_server: ModelServer
+) -> None:
+    paid = dead.attempt(1, part=0, status=AttemptStatus.SUCCEEDED)
+    await dead.leave(paid, n=2, status="queued", model="dall-e-3")
+    async with open_services(settings) as services:  # which does not share in the work
+        with pytest.raises(GenerationStateError, match="may be charged"):
+            await services.generations.cancel(dead.guid)
+        with pytest.raises(GenerationStateError):
+            await services.generations.retry(dead.guid)
+
+
+@pytest.mark.parametrize("code", ["generator-unavailable", "generator-busy"])
+async def test_what_was_not_accepted_can_be_cancelled(
+    dead: DeadProcess, settings: Settings, code: str
+) -> None:
+    status = AttemptStatus.UNSENT if code == "generator-unavailable" else AttemptStatus.FAILED
+    await dead.leave(dead.attempt(1, status=status, error_code=code), status="queued")
+    async with open_services(settings) as services:
+        cancelled = await services.generations.cancel(dead.guid)
+    assert cancelled.status is GenerationStatus.CANCELLED
+
+
+async def test_a_late_answer_wins_over_a_retry_that_failed(
+    settings: Settings, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.after_release(ms.image()), ms.charge_then(ms.error(500)))
+    async with open_services(settings.model_copy(update={"generation_timeout_s": 3.0})) as services:
+        services.generator.start()
+        ended = await end_of(services, (await submit(services)).guid)
+        assert ended.status is GenerationStatus.UNKNOWN
+        await services.generations.retry(ended.guid)
+        ended = await end_of(services, ended.guid)
+        assert ended.status is GenerationStatus.FAILED
+        model_server.release()
+        async with asyncio.timeout(20):
+            while ended.status is not GenerationStatus.SUCCEEDED:
+                await asyncio.sleep(0.02)
+                ended = await services.generations.get_generation(ended.guid)
+        assert ended.error is None
+        assert len((await services.generations.images_of([ended.guid]))[ended.guid]) == 1
+    assert model_server.posts == 2
+
+
+async def test_a_server_that_answers_badly_is_there_all_the_same(
+    settings: Settings, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.charge_then(ms.error(500)))
+    async with open_services(settings) as services:
+        circuit = services.generator.circuit
+        for _ in range(FAILURES_TO_OPEN - 1):
+            circuit.failed()
+        await end_of(services, (await submit(services)).guid)
+        circuit.failed()
+        assert not circuit.is_open
+
+
+async def test_a_row_of_a_failure_says_when_it_was_not_accepted_to_the_end(
+    settings: Settings, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.rate_limited("9"))
+    short = settings.model_copy(update={"generation_timeout_s": 1.0})
+    async with open_services(short) as services:
+        ended = await end_of(services, (await submit(services)).guid)
+        assert ended.status is GenerationStatus.FAILED
+        assert ended.error is not None
+        assert ended.error.code == "generator-busy"
+    down = short.model_copy(update={"openai_base_url": ms.unused_base_url()})
+    async with open_services(down) as services:
+        ended = await end_of(services, (await submit(services)).guid)
+        assert ended.status is GenerationStatus.FAILED
+        assert ended.error is not None
+        assert ended.error.code == "generator-unavailable"

@@ -1,9 +1,12 @@
+import asyncio
 import shutil
 from pathlib import Path
 
 import httpx2
 
+from pixyproxy.service.circuit import FAILURES_TO_OPEN
 from tests.conftest import MakeSettings, open_client
+from tests.model_server import unused_base_url
 
 
 async def test_live_and_ready_answer(client: httpx2.AsyncClient) -> None:
@@ -37,3 +40,19 @@ async def test_without_space_it_is_not_ready(make_settings: MakeSettings) -> Non
 
     assert (ready.status_code, ready.json()["checks"]["images"]) == (503, "storage-full")
     assert (refused.status_code, refused.json()["code"]) == (507, "storage-full")
+
+
+async def test_without_the_models_server_the_service_is_degraded_and_ready(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(openai_base_url=unused_base_url())
+    async with open_client(settings) as client:
+        for _ in range(FAILURES_TO_OPEN):
+            await client.post("/generation", json={"prompt": "a fox"})
+        async with asyncio.timeout(20):
+            while (ready := (await client.get("/health/ready")).json())["status"] == "ok":
+                await asyncio.sleep(0.02)
+        answer = await client.get("/health/ready")
+    assert answer.status_code == 200
+    assert ready["status"] == "degraded"
+    assert ready["checks"]["generator"] == "generator-unavailable"

@@ -1,10 +1,10 @@
-"""What is dense in a generation's run."""
+"""What attempts and generations come to."""
 
 from typing import Any
 
 import pytest
 
-from pixyproxy.service.generation_run import _sum_up
+from pixyproxy.service.generation_outcome import sum_usages
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ from pixyproxy.service.generation_run import _sum_up
 def test_usages_are_summed_up_whatever_their_form(
     usages: list[dict[str, Any]], total: dict[str, Any] | None
 ) -> None:
-    assert _sum_up(usages) == total
+    assert sum_usages(usages) == total

@@ -1,0 +1,78 @@
+"""SIGTERM under load: readiness fails first, nothing told is lost, and the rest goes on after."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from tests import model_server as ms
+from tests.model_server import ModelServer
+from tests.reliability.campaign import Campaign, Outcome
+from tests.reliability.clients import client_of, eventually
+from tests.reliability.conftest import Serve
+from tests.reliability.load import Load
+from tests.servers import STOPPED
+from tests.web.generations import ended, submit
+
+STOPS_WITHIN_S = 30
+
+
+async def test_a_stop_under_load_loses_nothing_that_was_acknowledged(
+    tmp_path: Path, database_url: str
+) -> None:
+    with Campaign(
+        tmp_path, database_url, processes=1, drain_s=1, max_concurrent_generations=2
+    ) as campaign:
+        (service,) = campaign.services
+
+        async def stop_and_start(outcome: Outcome, load: Load) -> None:
+            async with client_of(service) as client:
+                for _ in range(20):
+                    load.generations.add((await submit(client, n=2))["guid"])
+                began = time.monotonic()
+                service.terminate()
+                async with asyncio.timeout(1):
+                    while (await client.get("/health/ready")).status_code != 503:
+                        await asyncio.sleep(0.01)
+                assert (await client.get("/health/live")).status_code == 200
+            assert await asyncio.to_thread(service.process.wait, STOPS_WITHIN_S) in STOPPED
+            assert time.monotonic() - began < STOPS_WITHIN_S
+            await asyncio.to_thread(service.start)
+
+        outcome = await campaign.put_to_the_test(1, stop_and_start)
+        assert outcome.violations == []
+        assert "Traceback" not in service.log
+
+
+async def test_what_the_model_has_not_answered_at_the_end_reads_unknown_and_the_queue_goes_on(
+    serve: Serve, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.hang(), ms.hang(), ms.image(ms.png()))
+    service = serve(max_concurrent_generations=2, shutdown_grace_s=1, lease_s=30)
+    async with client_of(service) as client:
+        asking = asyncio.create_task(client.post("/image", json={"prompt": "a fox"}))
+        await model_server.calls_accepted(1)
+        sent = await submit(client)
+        await model_server.calls_accepted(2)
+        queued = [await submit(client) for _ in range(3)]
+        waiting = asyncio.create_task(client.post("/image", json={"prompt": "a hare"}))
+
+        async def is_queued() -> bool:
+            answer = await client.get("/generation", params={"status": "queued"})
+            return len(answer.json()) == 4
+
+        await eventually(is_queued)
+        service.terminate()
+        answer = await asking
+        assert (answer.status_code, answer.json()["code"]) == (504, "generator-timeout")
+        answer = await waiting
+        assert answer.status_code == 202  # it was not begun, and is not lost
+        queued.append(answer.json())
+        assert await asyncio.to_thread(service.process.wait, STOPS_WITHIN_S) in STOPPED
+        assert len(model_server.ledger) == 2
+        await asyncio.to_thread(service.start)
+        assert (await client.get(f"/generation/{sent['guid']}")).json()["status"] == "unknown"
+        for generation in queued:
+            assert (await ended(client, generation["guid"]))["status"] == "succeeded"
+    calls = [entry.call for entry in model_server.ledger]
+    assert len(calls) == len(set(calls)) == 6
+    assert "Traceback" not in service.log
