@@ -18,7 +18,7 @@ from pixyproxy.service.image_generator import Terms
 from pixyproxy.web.dependencies import Authenticated, Generations, ImageUrl
 from pixyproxy.web.event_stream import EventStream
 from pixyproxy.web.models import GenerationDetail
-from pixyproxy.web.openapi import NEEDS_KEY, problems
+from pixyproxy.web.openapi import NEEDS_KEY, REPLAYED, header, problems
 from pixyproxy.web.paging import Page, Size, link_pages
 from pixyproxy.web.submission import (
     JSON,
@@ -38,10 +38,9 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {
         "model": GenerationDetail,
         "description": "The generation is written down and goes on by itself.",
         "headers": {
-            "Location": {
-                "description": "Where to ask for the generation.",
-                "schema": {"type": "string"},
-            }
+            "Location": header("Where to ask for the generation."),
+            "Idempotency-Replayed": REPLAYED,
+            "Preference-Applied": header("`respond-async`, where it was asked for."),
         },
     }
 }

@@ -20,7 +20,7 @@ from pixyproxy.web.dependencies import (
 )
 from pixyproxy.web.generation_routes import ACCEPTED, submit, tell_still_running
 from pixyproxy.web.models import ImageDetailWithUrl
-from pixyproxy.web.openapi import MAY_NEED_KEY, NEEDS_KEY, problems
+from pixyproxy.web.openapi import MAY_NEED_KEY, NEEDS_KEY, REPLAYED, header, problems
 from pixyproxy.web.paging import Page, Size, link_pages
 from pixyproxy.web.routing import BareRoute
 from pixyproxy.web.submission import (
@@ -42,6 +42,14 @@ Criterion = Annotated[
     Query(max_length=MAX_QUERY_CHARS, json_schema_extra={"pattern": r"^[^\x00]*$"}),
 ]
 
+_CREATED: dict[int | str, dict[str, Any]] = {
+    201: {
+        "headers": {
+            "Location": header("Where to read about the image."),
+            "Idempotency-Replayed": REPLAYED,
+        }
+    }
+}
 _ONE_ONLY = (
     "must be 1 where the image itself is waited for; for several, send POST /generation, or "
     "Prefer: respond-async"
@@ -54,7 +62,11 @@ _ONE_ONLY = (
     response_model=ImageDetailWithUrl,
     dependencies=[Authenticated],
     openapi_extra={**NEEDS_KEY, **document_body()},
-    responses={**ACCEPTED, **problems(400, 401, 409, 413, 415, 422, 429, 502, 503, 504, 507)},
+    responses={
+        **_CREATED,
+        **ACCEPTED,
+        **problems(400, 401, 409, 413, 415, 422, 429, 502, 503, 504, 507),
+    },
     summary="Generate an image",
 )
 async def create_image(

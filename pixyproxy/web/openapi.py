@@ -19,6 +19,14 @@ NEEDS_KEY: Mapping[str, Any] = {"security": [{name: []} for name in _SCHEMES]}
 MAY_NEED_KEY: Mapping[str, Any] = {"security": [{}, *NEEDS_KEY["security"]]}
 
 
+def header(description: str) -> dict[str, Any]:
+    """Return the declaration of an answer's header."""
+    return {"description": description, "schema": {"type": "string"}}
+
+
+REPLAYED = header("`true` where the same was sent before under the same `Idempotency-Key`.")
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the declarations of error answers with these statuses, and of those of any route."""
     return {
