@@ -23,6 +23,7 @@ from pixyproxy.core.models import (
     AnsweredImage,
     Attempt,
     AttemptStatus,
+    ContentType,
     Generation,
     GenerationCreate,
     GenerationStatus,
@@ -36,7 +37,7 @@ from pixyproxy.service.generation_run import cut_into_calls
 from pixyproxy.service.image_generator import Terms
 from pixyproxy.settings import Settings
 from tests import model_server as ms
-from tests.conftest import MakeSettings
+from tests.conftest import MakeSettings, open_client
 from tests.mariadb import free_port
 from tests.model_server import ModelServer
 
@@ -583,3 +584,32 @@ async def test_a_row_of_a_failure_says_when_it_was_not_accepted_to_the_end(
         assert ended.status is GenerationStatus.FAILED
         assert ended.error is not None
         assert ended.error.code == "generator-unavailable"
+
+
+async def test_a_key_is_good_for_a_day_and_longer(
+    services: Services, settings: Settings, model_server: ModelServer
+) -> None:
+    generation = await submit(services, "key-1")
+    await end_of(services, generation.guid)
+    database = open_database(settings.database_url, pool_size=1)
+    day = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=25)
+    async with database.open_context() as context:
+        earlier = "UPDATE generations SET queued_at = :day, finished_at = :day"
+        await context.execute(sa.text(earlier), {"day": day})
+    await database.aclose()
+    assert (await submit(services, "key-1")).guid == generation.guid
+    assert model_server.posts == 1
+
+
+async def test_a_file_that_no_row_knows_is_neither_served_nor_removed(
+    settings: Settings, model_server: ModelServer
+) -> None:
+    guid = make_guid()
+    store = ImageStore(settings.images, min_free_mb=0)
+    store.open()
+    await store.write(guid, ContentType.PNG, ms.png())
+    store.close()
+    async with open_client(settings) as client:
+        await client.post("/image", json={"prompt": "a fox"})
+        assert (await client.get(f"/image/{guid}/content")).status_code == 404
+    assert bytes(await store.read(guid, ContentType.PNG)) == ms.png()
