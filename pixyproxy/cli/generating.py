@@ -189,6 +189,8 @@ async def _generate(
             print_text(detail.model_dump_json(indent=2))
             return
         with console.status("drawing ..."):
+            if generation.status is GenerationStatus.QUEUED:
+                await services.generator.take_up(generation.guid)
             generation = await _wait(services, generation)
         name = f"generation {generation.guid}"
         reason = generation.error.message if generation.error else ""

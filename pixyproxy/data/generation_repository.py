@@ -303,7 +303,13 @@ _SUPERSEDE_ATTEMPTS = (
     sa.update(attempts).where(attempts.c.generation_guid == sa.bindparam("guid_")).values(part=None)
 )
 _PROGRESS = ("status", "image_guids", "answer", "error_code", "answered_at", "ended_at")
-_UPDATE_ATTEMPT = _THAT_ATTEMPT.values({name: sa.bindparam(name) for name in _PROGRESS})
+# What has succeeded stays so, though a process that took it over thinks it lost.
+_UPDATE_ATTEMPT = _THAT_ATTEMPT.where(
+    sa.or_(
+        attempts.c.status != AttemptStatus.SUCCEEDED.value,
+        sa.bindparam("status", type_=sa.String) == AttemptStatus.SUCCEEDED.value,
+    )
+).values({name: sa.bindparam(name) for name in _PROGRESS})
 
 
 def _model(row: Sequence[Any]) -> Generation:

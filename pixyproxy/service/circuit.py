@@ -47,8 +47,8 @@ class Circuit:
         self._next_try_at = time.monotonic() + self._rest_s
 
     async def check(self) -> None:
-        """Raise GeneratorUnavailableError while the circuit is open."""
-        if self.is_open:
+        """Raise GeneratorUnavailableError while the server is left alone."""
+        if self.wait_s:
             raise GeneratorUnavailableError(
                 f"The image model's server could not be reached {self._failures} times in a row. "
                 "Nothing was sent to it; try again later.",

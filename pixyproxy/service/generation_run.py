@@ -5,11 +5,13 @@ what it left: not sent, sent, answered, or stored.
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import (
     AsyncIterator,
     Callable,
     Iterable,
+    Iterator,
     Sequence,
 )
 from contextlib import asynccontextmanager, suppress
@@ -55,6 +57,8 @@ STOPPED_MESSAGE = (
     "The service stopped before the image model answered. Whether it drew (and charged for) "
     "the image is unknown."
 )
+REACHED_AFTER_S = 15
+"""A call that lasts longer than any attempt to connect has reached its server."""
 TOO_FEW_MESSAGE = "The image model gave fewer images than were asked for."
 PARTLY_LOST_MESSAGE = (
     "The service was cut off before it had stored every image of the model's answer."
@@ -89,7 +93,8 @@ class Tools:
     circuit: Circuit
     slots: asyncio.Semaphore
     """A call holds one from before it is sent until its images are kept."""
-    runner: str
+    process: str
+    """This process's name among all that share the database."""
     lease_s: float
     timeout_s: float
     announce: Callable[[Progress], None]
@@ -99,10 +104,15 @@ class Tools:
     """Set when the service is to stop: nothing queued is taken up, nothing is tried again."""
     late: set[asyncio.Task[None]] = field(default_factory=set)
     """What listens for answers that did not come in time, or keeps what they bring."""
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def lease(self) -> Lease:
-        """Return a lease for this process, from now on."""
-        return Lease(self.runner, _now() + timedelta(seconds=self.lease_s))
+    def lease(self, runner: str | None = None) -> Lease:
+        """Return a lease from now on, for a new runner or one that has had one.
+
+        Each run is a runner of its own: an earlier one of the same generation is none.
+        """
+        runner = runner or f"{self.process}-{next(self._numbers)}"
+        return Lease(runner, _now() + timedelta(seconds=self.lease_s))
 
 
 def cut_into_calls(n: int, max_n: int) -> list[int]:
@@ -118,9 +128,11 @@ class GenerationRun:
         tools: Tools,
         generation: Generation,
         origin: Origin,
+        runner: str,
         attempts: Sequence[Attempt] = (),
     ) -> None:
         self._tools = tools
+        self._runner = runner
         self.generation = generation
         self._has_all_images = not attempts
         self._sizes = cut_into_calls(generation.n, origin.max_n)
@@ -246,7 +258,9 @@ class GenerationRun:
         async def begin() -> None:
             async with generations.open_context() as context:
                 await context.begin_transaction()
-                if not await generations.renew(context, self.generation.guid, self._tools.lease()):
+                if not await generations.renew(
+                    context, self.generation.guid, self._tools.lease(self._runner)
+                ):
                     raise LeaseLostError
                 await generations.create_attempt(context, attempt)
                 await context.commit_transaction()
@@ -268,6 +282,9 @@ class GenerationRun:
         )
         call = asyncio.create_task(self._tools.provider.generate(request, call_guid=attempt.guid))
         gave_up = asyncio.create_task(self._tools.gave_up.wait())
+        reached = asyncio.get_running_loop().call_later(
+            REACHED_AFTER_S, self._tools.circuit.connected
+        )
         try:
             await asyncio.wait(
                 {call, gave_up}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
@@ -277,6 +294,7 @@ class GenerationRun:
             raise
         finally:
             gave_up.cancel()
+            reached.cancel()
         if not call.done():
             if self._tools.gave_up.is_set():
                 call.cancel()
@@ -403,7 +421,7 @@ class GenerationRun:
         generations = self._tools.generations
         async with generations.open_context() as context:
             await context.begin_transaction()
-            await generations.revive(context, self.generation.guid, self._tools.lease())
+            await generations.revive(context, self.generation.guid, self._tools.lease(self._runner))
             await generations.update_attempt(context, attempt)
             await context.commit_transaction()
 
@@ -506,7 +524,7 @@ class GenerationRun:
             if attempt is not None:
                 await generations.update_attempt(context, attempt)
             if self.generation.status.is_final:
-                is_written = await generations.finish(context, self.generation, self._tools.runner)
+                is_written = await generations.finish(context, self.generation, self._runner)
             await context.commit_transaction()
         return is_written
 
@@ -518,7 +536,7 @@ class GenerationRun:
             await asyncio.sleep(pause_s)
             with suppress(StorageException):
                 async with generations.open_context() as context:
-                    if await generations.finish(context, self.generation, self._tools.runner):
+                    if await generations.finish(context, self.generation, self._runner):
                         return
             if asyncio.get_running_loop().time() > ends_at or self._tools.draining.is_set():
                 return
@@ -528,7 +546,7 @@ class GenerationRun:
 
         async def put_back() -> None:
             async with generations.open_context() as context:
-                await generations.put_back(context, self.generation.guid, self._tools.runner)
+                await generations.put_back(context, self.generation.guid, self._runner)
 
         await patiently(f"the record of {self.generation.guid}", put_back)
         self.generation = self.generation.model_copy(
@@ -555,7 +573,9 @@ class GenerationRun:
             await asyncio.sleep(self._tools.lease_s / 3)
             try:
                 async with generations.open_context() as context:
-                    await generations.renew(context, self.generation.guid, self._tools.lease())
+                    await generations.renew(
+                        context, self.generation.guid, self._tools.lease(self._runner)
+                    )
             except StorageException as error:
                 logger.warning("a lease was not renewed: %s: %s", error.code, error.reason)
 

@@ -133,6 +133,7 @@ class GenerationService:
         """
         generation = await self.get_generation(guid)
         async with self._generations.open_context() as context:
+            await self._generator.check_queue(context)
             await context.begin_transaction()
             queued = await self._generations.requeue(context, guid, RETRIABLE)
             await context.commit_transaction()

@@ -26,6 +26,8 @@ from pixyproxy.core.exceptions import (
     StorageException,
 )
 from pixyproxy.core.models import (
+    Attempt,
+    AttemptStatus,
     Generation,
     GenerationCreate,
     GenerationStatus,
@@ -39,11 +41,11 @@ from pixyproxy.data.generation_repository import GenerationRepository, Held, Ori
 from pixyproxy.data.image_repository import ImageRepositoryInterface
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.service.circuit import Circuit
-from pixyproxy.service.generation_outcome import failure_of
+from pixyproxy.service.generation_outcome import describe, failure_of
 from pixyproxy.service.generation_run import GenerationRun, Tools
 from pixyproxy.service.generation_watch import GenerationWatch, Progress
 from pixyproxy.service.image_fetcher import ImageFetcher
-from pixyproxy.service.image_keeper import ImageKeeper
+from pixyproxy.service.image_keeper import ImageKeeper, patiently
 from pixyproxy.service.providers import ImageProvider
 from pixyproxy.service.validation import validate
 
@@ -139,7 +141,7 @@ class ImageGenerator:
             provider=provider,
             circuit=self.circuit,
             slots=asyncio.Semaphore(max_concurrent),
-            runner=f"{socket.gethostname()[:80]}-{os.getpid()}-{os.urandom(4).hex()}",
+            process=f"{socket.gethostname()[:80]}-{os.getpid()}-{os.urandom(4).hex()}",
             lease_s=lease_s,
             timeout_s=timeout_s,
             announce=self.watch.announce,
@@ -243,8 +245,7 @@ class ImageGenerator:
             queued_at=datetime.now(UTC),
         )
         origin = replace(origin, max_n=request.max_n)
-        may_run = runs_here and not (self._waiting or self.circuit.is_open)
-        if may_run and not self._tools.slots.locked():
+        if runs_here and not self._waiting and self._may_begin():
             return await self._submit_running(generation, origin, terms)
         return await self._submit_queued(generation, origin, terms, is_waited_for=is_waited_for)
 
@@ -274,21 +275,22 @@ class ImageGenerator:
         if not self._tools.draining.is_set():
             self.give_up_drawing()
         await end_tasks(self._work)
-        runs = list(self._runs.values())
-        if runs:
-            ended = asyncio.create_task(asyncio.wait(runs))
+        if keeping := self._at_work():
+            ended = asyncio.create_task(asyncio.wait(keeping))
             gave_up = asyncio.create_task(self._tools.gave_up.wait())
             await asyncio.wait((ended, gave_up), return_when=asyncio.FIRST_COMPLETED)
             ended.cancel()
             gave_up.cancel()
         self._tools.gave_up.set()
-        keeping = [*runs, *self._tools.late]
-        if keeping:
+        if keeping := self._at_work():
             _, unkept = await asyncio.wait(keeping, timeout=KEEP_AT_STOP_S)
             await end_tasks(unkept)
         await self.watch.aclose()
         await self._tools.provider.aclose()
         await self._tools.keeper.aclose()
+
+    def _at_work(self) -> list[asyncio.Task[None]]:
+        return [*self._runs.values(), *self._tools.late]
 
     # Submitting
 
@@ -311,14 +313,15 @@ class ImageGenerator:
     async def _submit_running(
         self, generation: Generation, origin: Origin, terms: Terms
     ) -> Generation:
-        """Write the generation down together with its first terms, and make it."""
+        """Write the generation down together with its first call, and make it."""
         await self._tools.slots.acquire()  # which is free: nobody comes between
+        lease = self._tools.lease()
+        generation = generation.model_copy(
+            update={"status": GenerationStatus.RUNNING, "started_at": generation.queued_at}
+        )
+        run = GenerationRun(self._tools, generation, origin, lease.runner)
+        first = run.make_attempt()
         try:
-            generation = generation.model_copy(
-                update={"status": GenerationStatus.RUNNING, "started_at": generation.queued_at}
-            )
-            run = GenerationRun(self._tools, generation, origin)
-            first = run.make_attempt()
             async with (
                 self._generations.open_context() as context,
                 self._storage_check() as checked,
@@ -326,12 +329,12 @@ class ImageGenerator:
                 context.check_space()
                 await context.begin_transaction()
                 is_new = await self._generations.create_generation(
-                    context, generation, origin, self._tools.lease()
+                    context, generation, origin, lease
                 )
                 if is_new:
                     await self._generations.create_attempt(context, first)
                     await checked
-                    await context.commit_transaction()
+                    await self._commit(context, generation, lease.runner, first)
         except BaseException:
             self._free_slot()
             raise
@@ -350,9 +353,10 @@ class ImageGenerator:
             await self._tools.keeper.store.check_writable()
             async with self._generations.open_context() as context:
                 context.check_space()
-                if not is_waited_for:
-                    await self._check_queue(context)
+                await self.check_queue(context, self._max_waiting if is_waited_for else 0)
+                await context.begin_transaction()
                 is_new = await self._generations.create_generation(context, generation, origin)
+                await self._commit(context, generation, self._tools.lease().runner)
         except BaseException:
             self._waiting.pop(generation.guid, None)
             raise
@@ -364,6 +368,49 @@ class ImageGenerator:
         self.wake()
         return generation
 
+    async def _commit(
+        self,
+        context: DatabaseContext,
+        generation: Generation,
+        runner: str,
+        first: Attempt | None = None,
+    ) -> None:
+        """Commit a new generation. Where that fails it may be there: then it is to end unpaid."""
+        try:
+            await context.commit_transaction()
+        except StorageException as error:
+            withdrawing = asyncio.create_task(self._withdraw(generation, runner, first, error))
+            self._tools.late.add(withdrawing)
+            withdrawing.add_done_callback(self._tools.late.discard)
+            raise
+
+    async def _withdraw(
+        self, generation: Generation, runner: str, first: Attempt | None, error: StorageException
+    ) -> None:
+        """Have a generation read failed whose caller is told that nothing came of it."""
+        now = datetime.now(UTC)
+        failed = generation.model_copy(
+            update={
+                "status": GenerationStatus.FAILED,
+                "error": describe(error),
+                "finished_at": now,
+            }
+        )
+
+        async def write() -> None:
+            generations = self._generations
+            async with generations.open_context() as context:
+                await context.begin_transaction()
+                if first is None:
+                    await generations.claim(context, failed.guid, self._tools.lease(runner), now)
+                else:
+                    unsent = {"status": AttemptStatus.UNSENT, "ended_at": now}
+                    await generations.update_attempt(context, first.model_copy(update=unsent))
+                await generations.finish(context, failed, runner)
+                await context.commit_transaction()
+
+        await patiently(f"the record of {failed.guid}", write)
+
     @asynccontextmanager
     async def _storage_check(self) -> AsyncGenerator[asyncio.Task[None], None]:
         """Look whether an image could be kept, while something else is done."""
@@ -373,8 +420,9 @@ class ImageGenerator:
         finally:
             await asyncio.gather(check, return_exceptions=True)
 
-    async def _check_queue(self, context: DatabaseContext) -> None:
-        if await self._generations.count_queued(context) >= self._max_queued:
+    async def check_queue(self, context: DatabaseContext, more: int = 0) -> None:
+        """Raise OverloadedError where as many generations are queued as may be, and `more`."""
+        if await self._generations.count_queued(context) >= self._max_queued + more:
             raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S)
 
     async def _known(self, terms: Terms, origin: Origin) -> Generation:
@@ -445,7 +493,7 @@ class ImageGenerator:
         for guid in guids:
             if not self._may_begin():
                 return False
-            if await self._take_up(guid):
+            if await self.take_up(guid):
                 return True
         return False
 
@@ -453,8 +501,8 @@ class ImageGenerator:
         tools = self._tools
         return not (tools.draining.is_set() or tools.slots.locked() or self.circuit.wait_s)
 
-    async def _take_up(self, guid: str) -> bool:
-        """Run a queued generation in a free slot; False where another process was quicker."""
+    async def take_up(self, guid: str) -> bool:
+        """Run a queued generation once a slot is free; False where it is not queued any more."""
         await self._tools.slots.acquire()
         run = None
         try:
@@ -471,19 +519,19 @@ class ImageGenerator:
 
     async def _claim(self, guid: str) -> GenerationRun | None:
         """Claim a queued generation; None where another process was quicker."""
-        generations = self._generations
-        async with generations.open_context() as context:
-            if not await generations.claim(context, guid, self._tools.lease(), datetime.now(UTC)):
+        lease = self._tools.lease()
+        async with self._generations.open_context() as context:
+            if not await self._generations.claim(context, guid, lease, datetime.now(UTC)):
                 return None
-        return await self._load_run(guid)
+        return await self._load_run(guid, lease.runner)
 
-    async def _load_run(self, guid: str) -> GenerationRun:
+    async def _load_run(self, guid: str, runner: str) -> GenerationRun:
         generations = self._generations
         async with generations.open_context() as context:
             (generation,) = await generations.get_generations(context, [guid])
             origin = await generations.get_origin(context, guid)
             attempts = await generations.get_attempts(context, guid)
-        return GenerationRun(self._tools, generation, origin, attempts)
+        return GenerationRun(self._tools, generation, origin, runner, attempts)
 
     # Settling what dead processes left
 
@@ -491,7 +539,7 @@ class ImageGenerator:
         """Settle at the start, and again whenever a lease may have run out."""
         while True:
             try:
-                await self.settle()
+                await self._begin_to_settle()
             except StorageException as error:
                 logger.warning("nothing can be settled: %s: %s", error.code, error.reason)
                 # Others, too, could not say that they live. They have the next pause to do so.
@@ -509,8 +557,15 @@ class ImageGenerator:
             await asyncio.sleep(POLL_S)
 
     async def settle(self) -> None:
-        """Find out what became of what dead processes left."""
-        await self._tools.keeper.store.sweep()
+        """Find out what became of what dead processes left, and return when it is all known."""
+        await asyncio.gather(*await self._begin_to_settle())
+
+    async def _begin_to_settle(self) -> list[asyncio.Task[None]]:
+        try:
+            await self._tools.keeper.store.sweep()
+        except StorageException as error:
+            logger.warning("nothing can be swept: %s: %s", error.code, error.reason)
+        settling: list[asyncio.Task[None]] = []
         while True:
             async with self._generations.open_context() as context:
                 stale = await self._generations.list_stale(
@@ -519,16 +574,17 @@ class ImageGenerator:
             left = [held for held in stale if held.guid not in self._runs]
             runs = [run for held in left if (run := await self._take_over(held))]
             if not runs:
-                return
-            await asyncio.gather(*(self._launch(run, run.settle()) for run in runs))
+                return settling
+            settling += [self._launch(run, run.settle()) for run in runs]
 
     async def _take_over(self, held: Held) -> GenerationRun | None:
         """Take over what a dead process left; None where another process was quicker."""
+        lease = self._tools.lease()
         async with self._generations.open_context() as context:
-            if not await self._generations.take_over(context, held, self._tools.lease()):
+            if not await self._generations.take_over(context, held, lease):
                 return None
         logger.warning("settling generation %s, which %s left", held.guid, held.lease.runner)
-        return await self._load_run(held.guid)
+        return await self._load_run(held.guid, lease.runner)
 
 
 def _fingerprint(wish: GenerationCreate) -> str:

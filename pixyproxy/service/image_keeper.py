@@ -22,8 +22,7 @@ from pixyproxy.service.providers import ProviderImage
 
 logger = logging.getLogger(__name__)
 
-FETCH_TIMEOUT_S = 60
-FETCH_TRIES = 3
+FETCH_TIMEOUT_S = 20
 KEEP_AGAIN_S = 0.5
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 20.0
@@ -54,6 +53,9 @@ class ImageKeeper:
             facts, sha256 = await asyncio.to_thread(_inspect, data)
         except PixyProxyException as error:
             return error
+        except Exception:
+            logger.exception("image %s could not be checked", guid)
+            return BadGeneratorResponseError()
         now = datetime.now(UTC)
         detail = ImageDetail(
             guid=guid,
@@ -92,9 +94,10 @@ class ImageKeeper:
     async def _fetch(self, url: str | None, ends_at: float) -> bytes:
         if url is None:
             raise BadGeneratorResponseError
+        # It is paid for: also an answer in the last second is given time.
         loop = asyncio.get_running_loop()
-        ends_at = min(ends_at, loop.time() + FETCH_TIMEOUT_S)
-        for pause_s, _ in zip(pauses(), range(FETCH_TRIES), strict=False):
+        ends_at = max(ends_at, loop.time() + FETCH_TIMEOUT_S)
+        for pause_s in pauses():
             try:
                 async with asyncio.timeout_at(ends_at):
                     return await self._fetcher.fetch(url)

@@ -72,8 +72,7 @@ def open_application(make_settings: MakeSettings, model_server: ModelServer) -> 
             database_pool_size=POOL_SIZE,
             openai_base_url=model_server.base_url,
             openai_api_key="sk-the-models-own-key",
-            max_concurrent_generations=16,
-            **values,
+            **({"max_concurrent_generations": 16} | values),
         )
         tasks = asyncio.all_tasks()
         async with open_client(settings) as client:

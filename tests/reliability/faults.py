@@ -133,6 +133,7 @@ class Proxy:
         self._target = port
         self._tasks: set[asyncio.Task[None]] = set()
         self._silent = False
+        self._last_words: bytes | None = None
 
     async def __aenter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -151,6 +152,10 @@ class Proxy:
 
     def fall_silent(self) -> None:
         self._silent = True
+
+    def fall_silent_after(self, words: bytes) -> None:
+        """Hand on what a client says up to these words, and nothing after."""
+        self._last_words = words
 
     async def accept_nothing(self) -> None:
         """Cut all connections; new ones reach the system, but nobody takes them up."""
@@ -186,4 +191,7 @@ class Proxy:
             if not dead:
                 writer.write(data)
                 await writer.drain()
+            if self._last_words is not None and self._last_words in data:
+                self._last_words = None
+                self.fall_silent()
         writer.close()

@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from tests.data.rows import open_raw, raw
 from tests.mariadb import MariaDB
+from tests.model_server import after_release, image, png
 from tests.reliability.application import (
     POOL_SIZE,
     held_image,
@@ -203,3 +204,46 @@ async def test_a_paid_image_waits_for_a_row_lock(
         assert (await asyncio.wait_for(drawing, 10)).status_code == 201
         assert application.count_rows() == application.model.posts == 2
         await application.assert_recovers()
+
+
+@pytest.mark.parametrize("path", ["/image", "/generation"])
+@pytest.mark.parametrize("is_busy", [False, True])
+async def test_a_generation_whose_commit_is_not_confirmed_is_not_drawn(
+    open_application: OpenApplication,
+    mariadb: MariaDB,
+    fragile_url: str,
+    path: str,
+    *,
+    is_busy: bool,
+) -> None:
+    """Its caller is told that nothing came of it: so nothing must."""
+    url = make_url(fragile_url)
+    assert url.port is not None
+    async with Proxy(url.port) as proxy:
+        through_proxy = str(url.set(port=proxy.port))
+        async with open_application(
+            through_proxy, raw_url=fragile_url, max_concurrent_generations=1
+        ) as application:
+            model = application.model
+            await application.keep()
+            model.answer_with(after_release(image(png())))
+            if is_busy:
+                other = await application.client.post("/generation", json={"prompt": "first"})
+                assert other.status_code == 202
+                await model.requests_arrived(2)
+            proxy.fall_silent_after(b"COMMIT")
+            answer = await application.client.post(path, json={"prompt": "a cat"})
+            assert (answer.status_code, answer.json()["code"]) == (503, "database-unavailable")
+            proxy.speak_to_new()
+            model.release()
+
+            async def is_failed() -> bool:
+                found = await application.client.get("/generation", params={"status": "failed"})
+                return found.status_code == 200 and bool(found.json())
+
+            async with asyncio.timeout(20):
+                while not await is_failed():
+                    await asyncio.sleep(0.05)
+            await application.assert_recovers()
+    prompts = [entry.prompt for entry in model.ledger]
+    assert prompts.count("a cat") == 2  # the one that was kept, and the one that shows recovery

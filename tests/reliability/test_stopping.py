@@ -1,9 +1,14 @@
-"""SIGTERM under load: readiness fails first, nothing told is lost, and the rest goes on after."""
+"""Stopping under load: readiness fails first, nothing told is lost, the rest goes on after."""
 
 import asyncio
+import signal
 import time
 from pathlib import Path
 
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from pixyproxy.schema.sockets import SUBPROTOCOL
 from tests import model_server as ms
 from tests.model_server import ModelServer
 from tests.reliability.campaign import Campaign, Outcome
@@ -75,4 +80,35 @@ async def test_what_the_model_has_not_answered_at_the_end_reads_unknown_and_the_
             assert (await ended(client, generation["guid"]))["status"] == "succeeded"
     calls = [entry.call for entry in model_server.ledger]
     assert len(calls) == len(set(calls)) == 6
+    assert "Traceback" not in service.log
+
+
+async def test_sigint_drains_without_waiting_for_balancers(
+    serve: Serve, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.after_release(ms.image()))
+    service = serve(max_concurrent_generations=1, drain_s=300, shutdown_grace_s=300)
+    socket_url = f"ws://127.0.0.1:{service.port}/graphql"
+    async with client_of(service) as client:
+        running = await submit(client)
+        await model_server.calls_accepted(1)
+        queued = [await submit(client) for _ in range(3)]
+        async with (
+            connect(socket_url, subprotocols=[Subprotocol(SUBPROTOCOL)], proxy=None) as socket,
+            client.stream("GET", f"/generation/{queued[-1]['guid']}/events") as followed,
+        ):
+            events = followed.aiter_text()
+            assert "queued" in await anext(events)
+            service.process.send_signal(signal.SIGINT)
+            async with asyncio.timeout(STOPS_WITHIN_S):
+                assert not [event async for event in events if "event:" in event]
+                await socket.wait_closed()
+        model_server.release()
+        assert await asyncio.to_thread(service.process.wait, STOPS_WITHIN_S) == 0
+        assert len(model_server.ledger) == 1
+        await asyncio.to_thread(service.start)
+        for generation in (running, *queued):
+            assert (await ended(client, generation["guid"]))["status"] == "succeeded"
+    calls = [entry.call for entry in model_server.ledger]
+    assert len(calls) == len(set(calls)) == 4
     assert "Traceback" not in service.log

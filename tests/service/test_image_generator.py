@@ -1,6 +1,7 @@
 """Generations as rows: what is written down, tried again, shared and settled."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime, timedelta
@@ -613,3 +614,120 @@ async def test_a_file_that_no_row_knows_is_neither_served_nor_removed(
         await client.post("/image", json={"prompt": "a fox"})
         assert (await client.get(f"/image/{guid}/content")).status_code == 404
     assert bytes(await store.read(guid, ContentType.PNG)) == ms.png()
+
+
+async def test_after_a_rest_callers_who_wait_may_try_the_server_again(
+    services: Services, model_server: ModelServer
+) -> None:
+    circuit = services.generator.circuit
+    for _ in range(FAILURES_TO_OPEN):
+        circuit.failed()
+    with pytest.raises(GeneratorUnavailableError):
+        await services.images.create_image(ImageDetailCreate(prompt="a fox"))
+    circuit._next_try_at = 0.0  # the rest is over
+    await services.images.create_image(ImageDetailCreate(prompt="a fox"))
+    assert not circuit.is_open
+
+
+async def test_what_comes_while_the_service_drains_is_left_to_the_next_start(
+    settings: Settings, model_server: ModelServer
+) -> None:
+    async with open_services(settings) as services:
+        services.generator.start()
+        services.generator.drain()
+        queued = await submit(services)
+        assert queued.status is GenerationStatus.QUEUED
+        with pytest.raises(StillRunningError):
+            await services.images.create_image(ImageDetailCreate(prompt="a fox"))
+    assert model_server.posts == 0
+    async with open_services(settings) as services:
+        services.generator.start()
+        assert (await end_of(services, queued.guid)).status is GenerationStatus.SUCCEEDED
+
+
+async def test_a_stop_waits_for_an_answer_that_is_late_already(
+    settings: Settings, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.after_release(ms.image()))
+    stack = AsyncExitStack()
+    short = settings.model_copy(update={"generation_timeout_s": 2.0})
+    services = await stack.enter_async_context(open_services(short))
+    ended = await end_of(services, (await submit(services)).guid)
+    assert ended.status is GenerationStatus.UNKNOWN
+    services.generator.drain()
+    closing = asyncio.create_task(stack.aclose())
+    await asyncio.sleep(0)
+    model_server.release()
+    await closing
+    async with open_services(settings) as services:
+        ended = await services.generations.get_generation(ended.guid)
+    assert ended.status is GenerationStatus.SUCCEEDED
+
+
+async def test_a_late_answer_during_a_retry_leaves_the_retry_its_lease(
+    settings: Settings, model_server: ModelServer
+) -> None:
+    late = ms.after_release(ms.image())
+
+    async def break_off_when_told(exchange: ms.Exchange) -> None:
+        await asyncio.to_thread(told.wait)
+        await exchange.close()
+
+    told = threading.Event()
+    model_server.answer_with(late, break_off_when_told)
+    async with open_services(settings.model_copy(update={"generation_timeout_s": 2.0})) as services:
+        services.generator.start()
+        ended = await end_of(services, (await submit(services)).guid)
+        await services.generations.retry(ended.guid)
+        await model_server.requests_arrived(2)
+        model_server.release()
+        async with asyncio.timeout(20):
+            while not (await services.generations.images_of([ended.guid]))[ended.guid]:
+                await asyncio.sleep(0.02)
+        assert (await services.generations.get_generation(ended.guid)).status in {
+            GenerationStatus.RUNNING,
+            GenerationStatus.UNKNOWN,
+        }
+        told.set()
+        async with asyncio.timeout(20):
+            while ended.status is not GenerationStatus.SUCCEEDED:
+                await asyncio.sleep(0.02)
+                ended = await services.generations.get_generation(ended.guid)
+        attempts = await attempts_of(services, ended.guid)
+        assert attempts == [("succeeded", None), ("unknown", "generator-timeout")]
+
+
+async def test_also_callers_who_did_not_wait_long_enough_fill_the_queue(
+    settings: Settings, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.after_release(ms.image()))
+    small = settings.model_copy(
+        update={"max_concurrent_generations": 1, "max_queued_generations": 1}
+    )
+    async with open_services(small) as services:
+        services.generator.start()
+        await submit(services)
+        for _ in range(3):  # one that is queued, and two who may wait
+            with pytest.raises(StillRunningError):
+                await services.images.create_image(
+                    ImageDetailCreate(prompt="a fox"), Terms(wait_s=0.05)
+                )
+        with pytest.raises(OverloadedError):
+            await services.images.create_image(
+                ImageDetailCreate(prompt="a fox"), Terms(wait_s=0.05)
+            )
+        model_server.release()
+
+
+async def test_a_url_that_fails_for_longer_is_tried_on(
+    services: Services, model_server: ModelServer
+) -> None:
+    outcomes = [ms.error(503)] * 4 + [ms.file(ms.png())]
+
+    async def behave(exchange: ms.Exchange) -> None:
+        await outcomes.pop(0)(exchange)
+
+    model_server.answer_with(ms.item(url=model_server.serve_file("drawn.png", behave)))
+    ended = await end_of(services, (await submit(services)).guid)
+    assert ended.status is GenerationStatus.SUCCEEDED
+    assert model_server.posts == 1
