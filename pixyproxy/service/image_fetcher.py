@@ -26,7 +26,7 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 _PORTS = {"http": 80, "https": 443}
 _OK = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SERVER_ERRORS = range(500, 600)
+_TRANSIENT_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 _ATTEMPTS = 3
 _TIMEOUTS = httpx2.Timeout(30.0, connect=10.0).as_dict()
 _NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
@@ -84,9 +84,10 @@ class ImageFetcher:
     async def fetch(self, url: str) -> bytes:
         """Give the body found at `url`. The caller sets the deadline of the whole.
 
-        The image is paid for, so what may pass (no connection, a cut answer, a 5xx) is tried
-        three times; then it is a GeneratorUnavailableError. A URL that may not be fetched, any
-        other status than 200 and a body that is too large are a BadGeneratorResponseError.
+        The image is paid for, so what may pass (no connection, a cut answer, a 408, 425,
+        429 or 5xx) is tried three times; then it is a GeneratorUnavailableError. A URL that may
+        not be fetched, any other status than 200 and a body that is too large are a
+        BadGeneratorResponseError.
         """
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -136,7 +137,7 @@ class ImageFetcher:
         raise _FetchError(
             f"status-{response.status_code}",
             host,
-            transient=response.status_code in _SERVER_ERRORS,
+            transient=response.status_code in _TRANSIENT_STATUSES,
         )
 
     async def _connect(self, url: httpx2.URL) -> httpx2.Response:

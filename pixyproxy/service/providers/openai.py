@@ -7,13 +7,13 @@ log, and no more of its answer is read than an image needs.
 
 import asyncio
 import binascii
-import contextlib
+import json
 import logging
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, TypeGuard
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
@@ -51,8 +51,12 @@ _LIMITS = httpx2.Limits(max_connections=None, keepalive_expiry=2)
 _MAX_REFUSAL_BYTES = 64 * 2**10
 _LARGE_BYTES = 4 * 2**20
 _MAX_LARGE_JSON_PARTS = 100_000
+_MAX_LENIENT_BYTES = MAX_ANSWER_BYTES // 2  # the standard library needs text, orjson does not
 _MAX_USAGE_ENTRIES = 50
 _MAX_USAGE_DEPTH = 3
+_MAX_USAGE_NUMBER = 2**53
+"""Sums must fit 64 bits, and be exact in any client's JSON."""
+_MAX_URL_CHARS = 8192
 
 _BASE64_KEY = re.compile(rb'"b64_json"\s*:\s*"')
 _BACKSLASH = ord("\\")
@@ -197,7 +201,8 @@ class OpenAIProvider:
                 if not self._is_readable(name):
                     continue
                 if type(value) in {int, float}:
-                    numbers[name] = value
+                    if abs(value) < _MAX_USAGE_NUMBER:  # which infinity and NaN are not
+                        numbers[name] = value
                 elif isinstance(value, dict) and depth < _MAX_USAGE_DEPTH:
                     numbers[name] = numbers_in(value, depth + 1)
             return numbers
@@ -269,10 +274,28 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if large and sum(map(body.count, (b"{", b"[", b","))) > _MAX_LARGE_JSON_PARTS:
         return {}
     try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        parsed = _parse(body)
+    except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}
+
+
+def _parse(body: bytes) -> Any:
+    """Parse JSON as leniently as can be: what is paid for must not be lost over form.
+
+    Raises ValueError and RecursionError.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        if len(body) > _MAX_LENIENT_BYTES:
+            raise
+        return json.loads(body.decode("utf-8-sig", "replace"), strict=False, parse_int=_integer)
+
+
+def _integer(digits: str) -> float:
+    """As orjson has it: what may not fit 64 bits is a float. Python refuses very long integers."""
+    return int(digits) if len(digits) < len(str(2**63)) else float(digits)
 
 
 def _read(body: bytes) -> tuple[dict[str, Any], list[ProviderImage | None]]:
@@ -313,28 +336,51 @@ def _parted(body: bytes) -> tuple[dict[str, Any], dict[str, memoryview]]:
 def _image_of(item: object, encoded: Mapping[str, memoryview]) -> ProviderImage | None:
     if not isinstance(item, dict):
         return None
-    text, url, revised_prompt = map(item.get, ("b64_json", "url", "revised_prompt"))
-    data = None
-    if isinstance(text, str):  # what is no base64 must not hide a URL that may do
-        with contextlib.suppress(ValueError):
-            data = _from_base64(encoded.get(text, text.encode()))
-    if not isinstance(url, str) or not url:
-        url = None
-    if data is None and url is None:
+    text, url, revised_prompt = (
+        value if isinstance(value, str) else ""
+        for value in map(item.get, ("b64_json", "url", "revised_prompt"))
+    )
+    # What is no base64 must not hide a URL that may do.
+    data = _from_json(encoded[text]) if text in encoded else _from_base64(text)
+    if _is_data_url(url):
+        data, url = data or _from_base64(url), ""
+    elif len(url) > _MAX_URL_CHARS:
+        url = ""
+    if not (data or url):
         return None
-    revised_prompt = revised_prompt[:MAX_PROMPT_CHARS] if isinstance(revised_prompt, str) else None
-    return ProviderImage(data=data, url=url, revised_prompt=revised_prompt)
+    return ProviderImage(
+        data=data or None,
+        url=_storable(url) or None,
+        revised_prompt=_storable(revised_prompt[:MAX_PROMPT_CHARS]) or None,
+    )
 
 
-def _from_base64(encoded: memoryview | bytes) -> bytes:
-    """Raises ValueError for what is no base64; a data: URL and line breaks are let pass."""
+def _from_json(encoded: memoryview) -> bytes:
+    """What a JSON string holds as base64, given without its quotes; nothing if it is none."""
     try:
-        data = pybase64.b64decode(encoded, validate=True)
+        return pybase64.b64decode(encoded, validate=True)
     except binascii.Error:
-        text: str = orjson.loads(b'"' + bytes(encoded) + b'"')
-        if text.startswith("data:"):
-            text = text.partition(",")[2]
-        data = pybase64.b64decode("".join(text.split()), validate=True)
-    if not data:
-        raise ValueError
-    return data
+        pass
+    try:
+        return _from_base64(_parse(b'"' + bytes(encoded) + b'"'))
+    except ValueError:
+        return b""
+
+
+def _from_base64(text: str) -> bytes:
+    """Nothing for what is no base64; a data: URL and line breaks are let pass."""
+    if _is_data_url(text):
+        text = unquote(text.partition(",")[2])
+    try:
+        return pybase64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        return b""
+
+
+def _is_data_url(text: str) -> bool:
+    return text[:5].lower() == "data:"
+
+
+def _storable(text: str) -> str:
+    """The text without lone surrogates, which no UTF-8 can hold."""
+    return text.encode("utf-8", "replace").decode()

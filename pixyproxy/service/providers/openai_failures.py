@@ -3,6 +3,7 @@
 Never by the words of a message, which servers change at will.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -125,15 +126,15 @@ def _retry_after_s(headers: Mapping[str, str]) -> int | None:
     """The wait that Retry-After (or OpenAI's retry-after-ms) asks for, within 1 s and an hour."""
     milliseconds = headers.get("retry-after-ms", "")
     value = headers.get("retry-after", "")
-    if re.fullmatch(r"[0-9]{1,9}", milliseconds):
-        seconds = -(-int(milliseconds) // 1000)
-    elif re.fullmatch(r"[0-9]{1,9}", value):
-        seconds = int(value)
+    if re.fullmatch(r"[0-9]+", milliseconds):
+        seconds = float(milliseconds) / 1000
+    elif re.fullmatch(r"[0-9]+", value):
+        seconds = float(value)
     else:
         try:
             moment = parsedate_to_datetime(value)
         except (ValueError, OverflowError):
             return None
         moment = moment.replace(tzinfo=moment.tzinfo or UTC)
-        seconds = round((moment - datetime.now(UTC)).total_seconds())
-    return min(max(seconds, 1), _MAX_RETRY_AFTER_S)
+        seconds = (moment - datetime.now(UTC)).total_seconds()
+    return math.ceil(min(max(seconds, 1), _MAX_RETRY_AFTER_S))

@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import logging
 import tracemalloc
 from datetime import UTC, datetime, timedelta
@@ -235,6 +236,72 @@ class TestTheImage:
         server.answer_with(ms.answer(body=body))
         assert (await only_image(provider)).data == b"\xff\xff\xff"
 
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"url": "data:image/png;base64,cG5n"},
+            {"url": "DATA:;base64,cG\r\n5n"},
+            {"url": "data:image/png;base64,%63G5n"},
+            {"url": "data:image/png;base64,cG5n", "b64_json": "%%%"},
+            {"url": "data:image/png;base64,AAAA", "b64_json": "cG5n"},
+            {"url": "data:image/png;base64,%%%", "b64_json": "cG5n"},
+            {"url": "https://example.com/" + "x" * 8192, "b64_json": "cG5n"},
+        ],
+    )
+    async def test_within_a_data_url(self, server, provider, fields):
+        server.answer_with(ms.item(**fields))
+        assert await only_image(provider) == ProviderImage(data=b"png")
+
+    async def test_of_many_megabytes_within_a_data_url(self, server, provider):
+        encoded = base64.b64encode(ms.noise_png(8_000_000)).decode()
+        server.answer_with(ms.item(url=f"data:image/png;base64,{encoded}"))
+        assert await only_image(provider) == ProviderImage(data=ms.noise_png(8_000_000))
+
+    async def test_at_the_longest_url(self, server, provider):
+        url = "https://example.com/".ljust(8192, "x")
+        server.answer_with(ms.item(url=url))
+        assert await only_image(provider) == ProviderImage(url=url)
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            rb'"usage":{"a":1e999}',
+            rb'"usage":{"a":-1e400,"b":{"c":NaN}}',
+            rb'"usage":{"a":NaN,"b":Infinity,"c":-Infinity}',
+            rb'"usage":{"a":' + b"9" * 5000 + b"}",
+            rb'"more":"\ud800"',
+            b'"more":"\xff\xed\xa0\x80"',
+            b'"more":"\x01\n"',
+        ],
+    )
+    async def test_is_not_lost_over_form(self, server, provider, more):
+        body = b'\xef\xbb\xbf{"data":[{"b64_json":"cG5n"}],' + more + b"}"
+        for form in (body, body[3:]):
+            server.answer_with(ms.answer(body=form))
+            answer = await answer_of(provider)
+            assert answer.images == (ProviderImage(data=b"png"),)
+            assert "a" not in (answer.usage or {})
+
+    async def test_is_not_lost_over_raw_line_breaks(self, server, provider):
+        server.answer_with(ms.answer(body=b'{"data":[{"b64_json":"cG\n5n\n"}]}'))
+        assert (await only_image(provider)).data == b"png"
+
+    async def test_texts_without_meaning_can_be_stored(self, server, provider):
+        fields = rb'"url":"https://example.com/\ud800","revised_prompt":"a\udfffb\ud83d\ude00"'
+        server.answer_with(ms.answer(body=b'{"data":[{' + fields + b"}]}"))
+        image = await only_image(provider)
+        assert (image.url, image.revised_prompt) == (
+            "https://example.com/?",
+            "a?b\N{GRINNING FACE}",
+        )
+
+    async def test_whole_numbers_stay_whole_in_a_malformed_answer(self, server, provider):
+        body = b'{"data":[{"b64_json":"cG5n"}],"usage":{"a":12,"b":0.5,"c":NaN}}'
+        server.answer_with(ms.answer(body=body))
+        usage = (await answer_of(provider)).usage
+        assert usage == {"a": 12, "b": 0.5}
+        assert type(usage["a"]) is int
+
     @pytest.mark.parametrize("b64_json", [None, "", 5])
     async def test_at_a_url_where_there_is_no_base64(self, server, provider, b64_json):
         server.answer_with(ms.item(b64_json=b64_json, url="https://example.com/a.png"))
@@ -285,7 +352,18 @@ class TestSeveralImages:
 
     @pytest.mark.parametrize(
         "bad",
-        [None, [], {}, {"b64_json": "%%%"}, {"b64_json": 5}, {"b64_json": "", "url": ""}, "cG5n"],
+        [
+            None,
+            [],
+            {},
+            {"b64_json": "%%%"},
+            {"b64_json": 5},
+            {"b64_json": "", "url": ""},
+            {"url": "data:image/png;base64,%%%"},
+            {"url": "data:image/png;base64"},
+            {"url": "https://example.com/".ljust(8193, "x")},
+            "cG5n",
+        ],
     )
     async def test_what_is_none_is_dropped(self, server, provider, caplog, bad):
         server.answer_with(data([{"b64_json": "AAAA"}, bad, {"b64_json": "////"}]))
@@ -366,6 +444,9 @@ class TestWhatTheAnswerSaysOfTheCall:
             ({"a": 1, "b": 0.5, "c": "2"}, {"a": 1, "b": 0.5}),
             ({"a b": 1, "<b>": 1, "x" * 101: 1, KEY: 1, "": 1, "ok": 1}, {"ok": 1}),
             ({"a": {"b": {"c": 1, "d": {"e": 1}}}}, {"a": {"b": {"c": 1}}}),
+            ({"a": 2**53 - 1, "b": 1 - 2**53}, {"a": 2**53 - 1, "b": 1 - 2**53}),
+            ({"a": 2**53, "b": -(2**53), "c": {"d": 2**64 - 1, "e": 10**30}}, {"c": {}}),
+            ({"a": 1e300, "b": -1e300, "c": 1.5}, {"c": 1.5}),
             ({f"k{i}": i for i in range(60)}, {f"k{i}": i for i in range(50)}),
             (
                 {f"k{i}": {"x": 1, "y": 2} for i in range(60)},
@@ -407,7 +488,11 @@ def data(value) -> ms.Behaviour:
         pytest.param(ms.answer(status=204), id="204"),
         pytest.param(ms.answer(body=b'{"data": ['), id="bad-json"),
         pytest.param(ms.answer(body=b"[" * 100_000), id="deep-json"),
+        pytest.param(ms.answer(body=b'{"more":NaN,"data":' + b"[" * 100_000), id="deep-bad-json"),
+        pytest.param(ms.answer(body=b'{"code":' + b"9" * 5000 + b"}"), id="many-digits"),
         pytest.param(ms.answer(body=b"\xff\xfe"), id="no-utf-8"),
+        pytest.param(ms.item(url="data:,"), id="empty-data-url"),
+        pytest.param(ms.item(url="https://UPSTREAM.example/" + "x" * 8192), id="long-url"),
         pytest.param(ms.answer(body=[]), id="a-list"),
         pytest.param(ms.answer(body={}), id="missing-data"),
         pytest.param(data(None), id="null-data"),
@@ -621,6 +706,9 @@ def http_date(seconds: int) -> str:
         ({"Retry-After": "7"}, [7]),
         ({"Retry-After": "0"}, [1]),
         ({"Retry-After": "86400"}, [3600]),
+        ({"Retry-After": "9" * 20}, [3600]),
+        ({"Retry-After": "9" * 5000}, [3600]),
+        ({"retry-after-ms": "9" * 5000}, [3600]),
         ({"Retry-After": http_date(1800)}, range(1500, 1801)),
         ({"Retry-After": http_date(-1800)}, [1]),
         ({"retry-after-ms": "1500", "Retry-After": "7"}, [2]),
@@ -632,7 +720,7 @@ async def test_when_to_come_back(server, provider, caplog, headers, expected):
 
 
 @pytest.mark.parametrize(
-    "value", ["", "soon", "-5", "1e9", "9" * 5000, "Mon, 99 Foo 0 25:61:61 GMT"]
+    "value", ["", "soon", "-5", "-" + "9" * 20, "1e9", "Mon, 99 Foo 0 25:61:61 GMT"]
 )
 async def test_no_telling_when_to_come_back(server, provider, caplog, value):
     server.answer_with(ms.error(429, headers={"Retry-After": value}))
