@@ -14,7 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from pixyproxy import __version__
 from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.core.exceptions import PixyProxyException
-from pixyproxy.drain import drain_on_sigterm
+from pixyproxy.drain import drain_on_signal
 from pixyproxy.log import configure_logging
 from pixyproxy.schema.errors import graphql_body
 from pixyproxy.schema.limits import Limits
@@ -54,7 +54,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
                 sockets.drain()
                 services.generator.drain()
 
-            with drain_on_sigterm(
+            with drain_on_signal(
                 services.health,
                 drain_s=settings.drain_s,
                 grace_s=settings.shutdown_grace_s,
@@ -122,6 +122,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
                 "Authorization",
                 "Content-Type",
                 "Idempotency-Key",
+                "Last-Event-ID",
                 "Prefer",
                 "X-API-Key",
             ],

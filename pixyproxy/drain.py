@@ -11,12 +11,13 @@ from types import FrameType
 from pixyproxy.service.health import Health
 
 SHARE_OF_GRACE_TO_DRAW = 0.9
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def drain_on_sigterm(
+def drain_on_signal(
     health: Health,
     *,
     drain_s: float,
@@ -26,30 +27,35 @@ def drain_on_sigterm(
 ) -> Iterator[None]:
     """On SIGTERM report `draining`, and hand the signal to the server `drain_s` seconds later.
 
+    SIGINT is handed on at once, for a person waits; so is a second signal of either kind.
     `drain` is called at once, so that nothing new is begun. The server then gives running requests
     `grace_s` seconds before it cuts them; `give_up` is called a little earlier, so that they can
-    still be answered. A second SIGTERM is handed on at once. The server's own handler must be in
-    place already.
+    still be answered. The server's own handlers must be in place already.
     """
-    server_handler = signal.getsignal(signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread() or not callable(server_handler):
+    handlers = {
+        number: handler for number in _SIGNALS if callable(handler := signal.getsignal(number))
+    }
+    if threading.current_thread() is not threading.main_thread() or handlers.keys() != _SIGNALS:
         yield
         return
     loop = asyncio.get_running_loop()
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        if health.draining:
-            server_handler(number, frame)
-            return
-        health.draining = True
-        logger.info("draining for %s s before the server stops", drain_s)
-        loop.call_soon_threadsafe(drain)
-        loop.call_soon_threadsafe(loop.call_later, drain_s, server_handler, number, frame)
-        last_call_s = drain_s + grace_s * SHARE_OF_GRACE_TO_DRAW
-        loop.call_soon_threadsafe(loop.call_later, last_call_s, give_up)
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        handlers[signal.Signals(number)](number, frame)
+        loop.call_later(grace_s * SHARE_OF_GRACE_TO_DRAW, give_up)
 
-    signal.signal(signal.SIGTERM, stop)
+    def stop(number: int, frame: FrameType | None) -> None:
+        wait_s = 0 if health.draining or number == signal.SIGINT else drain_s
+        if not health.draining:
+            health.draining = True
+            logger.info("draining for %s s before the server stops", wait_s)
+            loop.call_soon_threadsafe(drain)
+        loop.call_soon_threadsafe(loop.call_later, wait_s, hand_on, number, frame)
+
+    for number in handlers:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, server_handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,10 +1,12 @@
 """The service as a process: starting, several workers, TLS, stopping."""
 
 import asyncio
+import signal
 import ssl
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests import model_server as ms
 from tests.model_server import ModelServer
@@ -104,6 +106,31 @@ async def test_stopping_is_bounded_though_the_model_hangs(
             asking = asyncio.create_task(client.post("/image", json={"prompt": "a fox"}))
             await model_server.requests_arrived(1)
             service.terminate()
+            answer = await asking
+            assert (answer.status_code, answer.json()["code"]) == (504, "generator-timeout")
+            assert await asyncio.to_thread(service.process.wait, 30) in STOPPED
+    assert "Traceback" not in service.log
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_ends_the_draining(
+    tmp_path: Path, model_server: ModelServer, second: signal.Signals
+) -> None:
+    model_server.answer_with(ms.hang())
+    settings = {
+        "openai_base_url": model_server.base_url,
+        "drain_s": 300,
+        "shutdown_grace_s": 1,
+    }
+    with Service(tmp_path, **settings) as service:
+        async with httpx2.AsyncClient(base_url=service.origin, trust_env=False) as client:
+            asking = asyncio.create_task(client.post("/image", json={"prompt": "a fox"}))
+            await model_server.requests_arrived(1)
+            service.terminate()
+            async with asyncio.timeout(30):
+                while (await client.get("/health/ready")).status_code == 200:
+                    await asyncio.sleep(0.01)
+            service.process.send_signal(second)
             answer = await asking
             assert (answer.status_code, answer.json()["code"]) == (504, "generator-timeout")
             assert await asyncio.to_thread(service.process.wait, 30) in STOPPED

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import stat
@@ -13,10 +14,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pixyproxy.core.exceptions import ImageStoreError, StorageFullError
+from pixyproxy.core.exceptions import ImageStoreError, StorageException, StorageFullError
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ContentType
 from pixyproxy.data.disk import check_free_space
+
+logger = logging.getLogger(__name__)
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -27,6 +30,8 @@ _MAX_READ_AT_ONCE = 4 * 2**20
 _SIDECAR = "json"
 _MAX_SIDECAR_BYTES = 2**20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_REGULAR = {errno.ELOOP, errno.ENXIO}
+"""What opening a symbolic link, or a socket, fails with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +123,14 @@ class ImageStore:
         return await asyncio.to_thread(self._list_leftovers)
 
     async def sweep(self) -> None:
-        """Clear away what dead processes were writing; what is whole goes to its place."""
+        """Clear away what dead processes were writing; what is whole goes to its place.
+
+        What cannot be cleared away stays, with a warning. Raises where nothing can be looked at.
+        """
         await asyncio.to_thread(self._sweep)
 
     def close(self) -> None:
-        """Give up this process's folder for what it writes."""
+        """Give up this process's folder for what it writes, and remove it if it is empty."""
         self._scratch.close()
 
     def _check_writable(self) -> None:
@@ -161,12 +169,14 @@ class ImageStore:
     def _read_sidecar(self, guid: str) -> bytes | None:
         with _translated():
             try:
-                with self._shard(guid) as shard:
-                    descriptor = os.open(f"{guid}.{_SIDECAR}", _READ, dir_fd=shard)
-            except FileNotFoundError:
+                with (
+                    self._shard(guid) as shard,
+                    _opened(f"{guid}.{_SIDECAR}", shard) as descriptor,
+                    os.fdopen(descriptor, "rb", closefd=False) as file,
+                ):
+                    return file.read(_MAX_SIDECAR_BYTES)
+            except (FileNotFoundError, _NotRegularError):
                 return None
-            with os.fdopen(descriptor, "rb") as file:
-                return file.read(_MAX_SIDECAR_BYTES)
 
     def _drop_sidecar(self, guid: str) -> None:
         with _translated(), suppress(FileNotFoundError), self._shard(guid) as shard:
@@ -174,14 +184,18 @@ class ImageStore:
 
     def _sweep(self) -> None:
         with _translated():
-            for folder, names in self._scratch.take_dead():
+            for folder, path, names in self._scratch.take_dead():
                 for name in names:
-                    if self._is_whole(name, folder):
-                        with self._shard(name[:36]) as shard:
-                            os.rename(name, name, src_dir_fd=folder, dst_dir_fd=shard)
-                            os.fsync(shard)
-                    else:
-                        os.unlink(name, dir_fd=folder)
+                    with _isolated(f"{path}/{name}"):
+                        self._clear_away(name, folder)
+
+    def _clear_away(self, name: str, folder: int) -> None:
+        if not self._is_whole(name, folder):
+            os.unlink(name, dir_fd=folder)
+            return
+        with self._shard(name[:36]) as shard:
+            os.rename(name, name, src_dir_fd=folder, dst_dir_fd=shard)
+            os.fsync(shard)
 
     def _is_whole(self, name: str, folder: int) -> bool:
         """Tell whether a file that was being written is all that its sidecar announces."""
@@ -189,9 +203,14 @@ class ImageStore:
         sidecar = self._read_sidecar(guid) if is_guid(guid) else None
         if sidecar is None:
             return False
-        with os.fdopen(os.open(name, _READ, dir_fd=folder), "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return digest.encode() in sidecar
+        try:
+            with (
+                _opened(name, folder) as descriptor,
+                os.fdopen(descriptor, "rb", closefd=False) as file,
+            ):
+                return hashlib.file_digest(file, "sha256").hexdigest().encode() in sidecar
+        except _NotRegularError:
+            return False
 
     def _list_shard(self, shard: str) -> list[str]:
         with _translated():
@@ -239,14 +258,9 @@ class ImageStore:
 
     @contextmanager
     def _open_file(self, guid: str, content_type: ContentType) -> Iterator[int]:
-        with self._shard(guid) as shard:
-            descriptor = os.open(f"{guid}.{content_type.extension}", _READ, dir_fd=shard)
-            try:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise ImageStoreError
-                yield descriptor
-            finally:
-                os.close(descriptor)
+        name = f"{guid}.{content_type.extension}"
+        with self._shard(guid) as shard, _opened(name, shard) as descriptor:
+            yield descriptor
 
     @contextmanager
     def _shard(self, guid: str, *, create: bool = False) -> Iterator[int]:
@@ -268,6 +282,7 @@ class _Scratch:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._opening = threading.Lock()
+        self._name = ""
         self._descriptor: int | None = None
 
     def open(self) -> int:
@@ -275,39 +290,53 @@ class _Scratch:
         with self._opening:
             if self._descriptor is None or os.fstat(self._descriptor).st_nlink == 0:
                 self.close()
-                self._descriptor = self._make()
+                self._name, self._descriptor = self._make()
             return self._descriptor
 
     def close(self) -> None:
-        """Let go of the folder, for anybody to clear away."""
+        """Remove the folder, or leave what is in it for anybody to clear away."""
         if self._descriptor is not None:
+            with suppress(OSError), self._all() as parent:
+                os.rmdir(self._name, dir_fd=parent)
             os.close(self._descriptor)
             self._descriptor = None
 
-    def take_dead(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield the folders of dead processes, with the names in them, and remove them after."""
+    def take_dead(self) -> Iterator[tuple[int, str, list[str]]]:
+        """Yield the folders of dead processes: descriptor, path, and the names in them.
+
+        Each is removed after, if nothing is in it any more.
+        """
         with self._all() as parent:
             for name in os.listdir(parent):  # noqa: PTH208
-                try:
-                    folder = os.open(name, _FOLDER, dir_fd=parent)
-                except OSError:
-                    continue  # another process has swept it, or it is no folder of ours
-                try:
-                    fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    yield folder, os.listdir(folder)  # noqa: PTH208
-                    os.rmdir(name, dir_fd=parent)
-                except BlockingIOError:
-                    pass  # its process lives
-                finally:
-                    os.close(folder)
+                path = f".tmp/{name}"
+                with _isolated(path):
+                    try:
+                        folder = os.open(name, _FOLDER, dir_fd=parent)
+                    except (FileNotFoundError, NotADirectoryError):
+                        continue  # another process has swept it, or it is no folder of ours
+                    try:
+                        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        yield folder, path, os.listdir(folder)  # noqa: PTH208
+                        if not os.listdir(folder):  # noqa: PTH208
+                            os.rmdir(name, dir_fd=parent)
+                    except BlockingIOError:
+                        pass  # its process lives
+                    finally:
+                        os.close(folder)
 
     def list_dead(self) -> Iterator[str]:
-        """Yield the paths of the files in the folders of dead processes."""
+        """Yield the paths of the files in the folders of dead processes.
+
+        Of a folder that cannot be read, its own.
+        """
         with self._all() as parent:
             for name in os.listdir(parent):  # noqa: PTH208
                 try:
                     folder = os.open(name, _FOLDER, dir_fd=parent)
                 except (FileNotFoundError, NotADirectoryError):
+                    continue
+                except OSError:
+                    yield f".tmp/{name}"
                     continue
                 try:
                     fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -317,7 +346,7 @@ class _Scratch:
                 finally:
                     os.close(folder)
 
-    def _make(self) -> int:
+    def _make(self) -> tuple[str, int]:
         with self._all() as parent:
             while True:
                 name = os.urandom(8).hex()
@@ -328,7 +357,7 @@ class _Scratch:
                     continue  # it was swept before it was locked
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 if os.fstat(descriptor).st_nlink:
-                    return descriptor
+                    return name, descriptor
                 os.close(descriptor)
 
     @contextmanager
@@ -368,6 +397,38 @@ def _open_folder(name: str, parent: int, *, create: bool) -> int:
         os.mkdir(name, dir_fd=parent)
     os.fsync(parent)
     return os.open(name, _FOLDER, dir_fd=parent)
+
+
+class _NotRegularError(ImageStoreError):
+    """Something has the name, but it is no regular file."""
+
+
+@contextmanager
+def _opened(name: str, folder: int) -> Iterator[int]:
+    """Open a regular file to read it, and nothing else."""
+    try:
+        descriptor = os.open(name, _READ, dir_fd=folder)
+    except OSError as error:
+        if error.errno in _NOT_REGULAR:
+            raise _NotRegularError from error
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _NotRegularError
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _isolated(path: str) -> Iterator[None]:
+    """Let what cannot be cleared away stay, and go on with the rest."""
+    try:
+        yield
+    except (OSError, StorageException) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        reason = getattr(cause, "strerror", None) or "it cannot be read"
+        logger.warning("%s cannot be cleared away: %s", path, reason)
 
 
 @contextmanager

@@ -10,13 +10,25 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Annotated, Any
 
-from pixyproxy.core.exceptions import ImageStoreError
+import orjson
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
+
+from pixyproxy.core.exceptions import BadGeneratorResponseError, ImageStoreError
 from pixyproxy.core.guid import is_guid
-from pixyproxy.core.models import ContentType, Generation, GenerationStatus, ImageDetail
+from pixyproxy.core.models import (
+    Choice,
+    ContentType,
+    Generation,
+    GenerationStatus,
+    ImageDetail,
+    Text,
+)
 from pixyproxy.data.generation_repository import GenerationRepository
 from pixyproxy.data.image_repository import ImageFile, ImageRepositoryInterface
 from pixyproxy.data.image_store import ImageStore
+from pixyproxy.service.image_check import MAX_IMAGE_BYTES, check_image
 from pixyproxy.service.image_generator import ImageGenerator
 
 ROWS_AT_ONCE = 500
@@ -66,6 +78,49 @@ class Checked:
     count: int
     share: float
     """How much of the stage is done, 0 to 1."""
+
+
+def _survives_storing(parameters: dict[str, Any]) -> dict[str, Any]:
+    try:
+        stored = orjson.loads(orjson.dumps(parameters))
+    except TypeError:
+        stored = None
+    if stored != parameters:  # NaN, for one, would come back as null
+        raise ValueError("must be JSON that can be stored")
+    return parameters
+
+
+def _names_generation(guid: str) -> str:
+    if not is_guid(guid):
+        raise ValueError("must be a GUID")
+    return guid
+
+
+_Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC)),
+]
+
+
+class _Sidecar(ImageDetail):
+    """An image as a sidecar tells it, if every database can hold its row.
+
+    The numbers need no bounds but the size's: they are compared with the file's.
+    """
+
+    filename: Choice
+    prompt: Text
+    created_at: _Moment
+    updated_at: _Moment
+    byte_size: int = Field(le=MAX_IMAGE_BYTES)
+    model: Choice
+    revised_prompt: Text | None
+    parameters: Annotated[dict[str, Any], AfterValidator(_survives_storing)]
+    generation_guid: Annotated[str, AfterValidator(_names_generation)] | None = None
+
+
+class _UnmendedError(Exception):
+    """Why a fault stays as it is."""
 
 
 Look = Callable[[Collection[str]], Awaitable[list[Fault]]]
@@ -194,7 +249,7 @@ class Fsck:
             lambda: list(itertools.islice(walk, SHARDS_AT_ONCE))
         ):
             for fault in await _confirmed(self._look_at_shards, shards):
-                yield replace(fault, mended=repair and await self._mend(fault))
+                yield await self._mend(fault) if repair else fault
             yield Checked("folders", len(shards), (int(shards[-1], 16) + 1) / SHARDS)
         for fault in unreadable:
             yield fault
@@ -250,9 +305,10 @@ class Fsck:
         """Return those of the images whose generation a living process runs."""
         generation_of = {}
         for guid in guids:
-            image = await self._read_sidecar(guid)
-            if image is not None and image.generation_guid is not None:
-                generation_of[guid] = image.generation_guid
+            with suppress(_UnmendedError, ImageStoreError):
+                image = await self._read_sidecar(guid)
+                if image.generation_guid is not None:
+                    generation_of[guid] = image.generation_guid
         if not generation_of:
             return set()
         async with self._generations.open_context() as context:
@@ -265,27 +321,31 @@ class Fsck:
 
     # Mending
 
-    async def _mend(self, fault: Fault) -> bool:
+    async def _mend(self, fault: Fault) -> Fault:
+        """Return the fault mended, or with the reason why it is not."""
         guid = fault.guid or ""
-        with suppress(ImageStoreError):
+        try:
             match fault.code:
                 case FaultCode.FILE_WITHOUT_ROW:
-                    return await self._write_row(guid, fault.path)
+                    await self._write_row(guid, fault.path)
                 case FaultCode.SIDECAR_LEFT:
                     await self._store.drop_sidecar(guid)
-                    return True
                 case FaultCode.SIDECAR_WITHOUT_FILE:
-                    return await self._drop_lone_sidecar(guid)
-        return False
+                    await self._drop_lone_sidecar(guid)
+                case _:
+                    return fault
+        except _UnmendedError as error:
+            return replace(fault, detail=f"{fault.detail}; {error}")
+        except ImageStoreError as error:
+            return replace(fault, detail=f"{fault.detail}; {_why(error)}")
+        return replace(fault, mended=True)
 
-    async def _write_row(self, guid: str, path: str | None) -> bool:
+    async def _write_row(self, guid: str, path: str | None) -> None:
         """Write the row that a file's sidecar tells, if the file is what the sidecar announces."""
         image = await self._read_sidecar(guid)
-        if image is None or path != _path(f"{guid}.{image.content_type.extension}"):
-            return False
-        found = await self._store.digest(guid, image.content_type)
-        if found is None or (found.byte_size, found.sha256) != (image.byte_size, image.sha256):
-            return False
+        if path != _path(f"{guid}.{image.content_type.extension}"):
+            raise _UnmendedError("its sidecar tells of another file")
+        await self._compare(image)
         generation = await self._generation_of(image)
         if generation is None:
             image = image.model_copy(update={"generation_guid": None})
@@ -296,24 +356,41 @@ class Fsck:
                 await self._generations.finish(context, _succeeded(generation, image), runner="")
             await context.commit_transaction()
         await self._store.drop_sidecar(guid)
-        return True
 
-    async def _drop_lone_sidecar(self, guid: str) -> bool:
-        """Remove a sidecar without an image, once nobody can be writing the image any more."""
-        image = await self._read_sidecar(guid)
-        generation = None if image is None else await self._generation_of(image)
-        if generation is None or not generation.status.is_final:
-            return False
-        await self._store.drop_sidecar(guid)
-        return True
-
-    async def _read_sidecar(self, guid: str) -> ImageDetail | None:
+    async def _compare(self, image: ImageDetail) -> None:
+        """Raise unless the file is what its sidecar says."""
+        found = await self._store.digest(image.guid, image.content_type)
+        if found is None or (found.byte_size, found.sha256) != (image.byte_size, image.sha256):
+            raise _UnmendedError("its sidecar tells of other bytes")
+        data = await self._store.read(image.guid, image.content_type)
         try:
-            sidecar = await self._store.read_sidecar(guid)
-            image = None if sidecar is None else ImageDetail.model_validate_json(sidecar)
-        except (ValueError, ImageStoreError):
-            return None
-        return image if image is not None and image.guid == guid else None
+            facts = await asyncio.to_thread(check_image, bytes(data))
+        except BadGeneratorResponseError:
+            raise _UnmendedError("it is not a whole image") from None
+        for name in ("content_type", "width", "height"):
+            if getattr(facts, name) != getattr(image, name):
+                raise _UnmendedError(f"its sidecar tells another {name}")
+
+    async def _drop_lone_sidecar(self, guid: str) -> None:
+        """Remove a sidecar without an image, once nobody can be writing the image any more."""
+        generation = await self._generation_of(await self._read_sidecar(guid))
+        if generation is None or not generation.status.is_final:
+            raise _UnmendedError("its image may still come")
+        await self._store.drop_sidecar(guid)
+
+    async def _read_sidecar(self, guid: str) -> ImageDetail:
+        sidecar = await self._store.read_sidecar(guid)
+        if sidecar is None:
+            raise _UnmendedError("there is no sidecar to read")
+        try:
+            image = _Sidecar.model_validate_json(sidecar)
+        except ValidationError as error:
+            fields = {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}
+            what = ", ".join(sorted(fields & _Sidecar.model_fields.keys())) or "JSON"
+            raise _UnmendedError(f"its sidecar's {what} will not do") from None
+        if image.guid != guid:
+            raise _UnmendedError("its sidecar tells of another image")
+        return image
 
     async def _generation_of(self, image: ImageDetail) -> Generation | None:
         if image.generation_guid is None:

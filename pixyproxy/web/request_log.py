@@ -5,6 +5,7 @@ import time
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.utils import ClientDisconnected
 
 from pixyproxy.log import make_request_id, request_id_var
 
@@ -32,9 +33,10 @@ class RequestLog:
         path = scope["path"][:_MAX_PATH_CHARS]
         started_at = time.perf_counter()
         status = 0
+        refused = False
 
         async def send_noting_status(message: Message) -> None:
-            nonlocal status
+            nonlocal status, refused
             match message["type"]:
                 case "http.response.start" | "websocket.http.response.start":
                     status = message["status"]
@@ -47,6 +49,7 @@ class RequestLog:
                 case "websocket.close" if not status:
                     status = 403
             await send(message)
+            refused = message["type"] == "websocket.http.response.body"
 
         logger.info("REQUEST START method=%s path=%s", method, path)
         try:
@@ -66,3 +69,7 @@ class RequestLog:
                 state.get("route") or "-",
                 state.get("caller") or "-",
             )
+        if refused and "websocket.http.response" in scope.get("extensions", {}):
+            # uvicorn has closed the connection, but takes a return for an unfinished handshake:
+            # https://github.com/Kludex/uvicorn/pull/3138
+            raise ClientDisconnected

@@ -4,12 +4,15 @@ import asyncio
 import errno
 import hashlib
 import json
+import logging
 import os
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -247,6 +250,99 @@ async def test_what_a_dead_process_left_is_swept_and_what_is_whole_is_put_in_its
     assert await other_store.read(whole, ContentType.PNG) == DATA
     assert not path_of(folder, half).exists()
     assert not path_of(folder, stranger).exists()
+
+
+@pytest.mark.parametrize("thing", ["folder", "immutable", "no place"])
+async def test_what_cannot_be_swept_stays_and_the_rest_is_swept(
+    store: ImageStore,
+    other_store: ImageStore,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    thing: str,
+) -> None:
+    whole, stuck = make_guid(), make_guid()
+    sidecar = json.dumps({"sha256": hashlib.sha256(DATA).hexdigest()}).encode()
+    for guid in (whole, stuck):
+        await store.write(guid, ContentType.PNG, DATA, sidecar)
+        path_of(folder, guid).unlink()
+    (scratch,) = (folder / ".tmp").iterdir()
+    (scratch / f"{whole}.png").write_bytes(DATA)
+    for number in range(20):
+        (scratch / f"probe-{number}").write_bytes(b"probe")
+    left = scratch / f"{stuck}.png"
+    command: list[str] = []
+    if thing == "folder":
+        left = scratch / "folder"
+        left.mkdir()
+    elif thing == "immutable":
+        left = scratch / "immutable"
+        left.touch()
+        command = [require_program("chattr")]
+    else:
+        left.write_bytes(DATA)
+        path_of(folder, stuck).mkdir()
+    (folder / ".tmp" / "0123456789abcdef").mkdir()
+    (folder / ".tmp" / "fedcba9876543210").mkdir()
+    store.close()
+    if command and await asyncio.to_thread(subprocess.call, [*command, "+i", str(left)]):
+        pytest.skip("nothing can be made immutable here")
+    try:
+        with caplog.at_level(logging.WARNING):
+            await other_store.sweep()
+        assert list((folder / ".tmp").iterdir()) == [scratch]
+        assert list(scratch.iterdir()) == [left]
+        (message,) = caplog.messages
+        assert f".tmp/{scratch.name}/{left.name} cannot be cleared away" in message
+        assert await other_store.read(whole, ContentType.PNG) == DATA
+    finally:
+        if command:
+            await asyncio.to_thread(subprocess.check_call, [*command, "-i", str(left)])
+
+
+async def test_what_cannot_be_looked_at_is_not_swept(store: ImageStore, folder: Path) -> None:
+    (folder / ".tmp").touch()
+    with pytest.raises(ImageStoreError):
+        await store.sweep()
+
+
+def _bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [os.mkfifo, os.mkdir, _bind, lambda path: path.symlink_to("/etc/passwd")],
+    ids=["pipe", "folder", "socket", "link"],
+)
+async def test_what_is_no_file_is_no_sidecar(
+    store: ImageStore, folder: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guid = make_guid()
+    await store.write(guid, ContentType.PNG, DATA)
+    shard = path_of(folder, guid).parent
+    monkeypatch.chdir(shard)  # a socket's path must be short
+    make(Path(f"{guid}.json"))
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    for _ in range(10):
+        assert await asyncio.wait_for(store.read_sidecar(guid), 10) is None
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+async def test_a_closed_store_leaves_no_folder_that_is_empty(
+    store: ImageStore, other_store: ImageStore, folder: Path
+) -> None:
+    await store.check_writable()
+    (scratch,) = (folder / ".tmp").iterdir()
+    await other_store.check_writable()
+    (other,) = set((folder / ".tmp").iterdir()) - {scratch}
+    (other / "half.png").write_bytes(b"half")
+    store.close()
+    store.close()
+    other_store.close()
+    assert list((folder / ".tmp").iterdir()) == [other]
+    assert (other / "half.png").exists()
+    await store.check_writable()
 
 
 async def test_writing_goes_on_though_the_folder_for_it_was_removed(

@@ -109,6 +109,7 @@ async def test_sigint_drains_without_waiting_for_balancers(
         await asyncio.to_thread(service.start)
         for generation in (running, *queued):
             assert (await ended(client, generation["guid"]))["status"] == "succeeded"
+    service.kill()  # which SIGTERM would not do for long
     calls = [entry.call for entry in model_server.ledger]
     assert len(calls) == len(set(calls)) == 4
     assert "Traceback" not in service.log

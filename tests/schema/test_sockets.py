@@ -326,6 +326,25 @@ async def test_other_protocols_are_refused(service: Service, subprotocol: str | 
 
 
 @pytest.mark.parametrize(
+    ("status", "subprotocol", "origin"),
+    [(400, "graphql-ws", None), (403, SUBPROTOCOL, "http://evil.example")],
+)
+async def test_a_refusal_is_logged_as_a_request_and_as_no_error(
+    tmp_path: Path, status: int, subprotocol: str, origin: str | None
+) -> None:
+    with Service(tmp_path) as service, pytest.raises(InvalidStatus) as refused:
+        async with opened(service, subprotocol=subprotocol, origin=origin):
+            pass
+    request_id = refused.value.response.headers["x-request-id"]
+    lines = [line for line in service.log.splitlines() if f" {request_id} " in line]
+    requests = [line.partition(" REQUEST ")[2] for line in lines if " REQUEST " in line]
+    assert [request.split()[0] for request in requests] == ["START", "END"]
+    assert f"status={status}" in requests[1].split()
+    assert " ERROR " not in service.log
+    assert "Traceback" not in service.log
+
+
+@pytest.mark.parametrize(
     ("query", "code", "message"),
     [
         (FOLLOW, "generation-not-found", "no generation"),

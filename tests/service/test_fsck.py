@@ -1,6 +1,8 @@
 """Each kind of fault, made by hand: found, mended where it can be, and nothing lost by it."""
 
+import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,7 +23,9 @@ from pixyproxy.data.init import Database
 from pixyproxy.service.fsck import Checked, Fault, Fsck
 from tests.conftest import MakeSettings
 from tests.data.rows import raw
+from tests.model_server import picture
 
+WEBP = picture(128, 96, image_format="WEBP")
 Found = set[tuple[str, str | None, bool]]
 
 
@@ -38,7 +42,11 @@ class Kept:
 
     async def draw(self, prompt: str = "a fox") -> ImageDetail:
         wish = ImageDetailCreate(prompt=prompt, size="128x96")
-        return await self.services.images.create_image(wish)
+        image = await self.services.images.create_image(wish)
+        async with asyncio.timeout(10):
+            while self.path(image, "json").exists():  # it tidies up after it has answered
+                await asyncio.sleep(0.005)
+        return image
 
     async def draw_without_row(self, prompt: str = "a fox") -> ImageDetail:
         """Leave what a process leaves that dies between an image's file and its row."""
@@ -67,12 +75,12 @@ class Kept:
         return image in listed
 
     async def check(self, *, repair: bool = False) -> Found:
-        faults = [event async for event in self.services.fsck.run(repair=repair)]
-        return {
-            (event.code.value, event.guid, event.mended)
-            for event in faults
-            if isinstance(event, Fault)
-        }
+        faults = await self.faults(repair=repair)
+        return {(fault.code.value, fault.guid, fault.mended) for fault in faults}
+
+    async def faults(self, *, repair: bool = False) -> list[Fault]:
+        events = [event async for event in self.services.fsck.run(repair=repair)]
+        return [event for event in events if isinstance(event, Fault)]
 
     def files(self) -> dict[Path, bytes]:
         paths = [path for path in self.folder.rglob("*") if path.is_file()]
@@ -191,6 +199,58 @@ async def test_a_file_that_nothing_tells_of_is_never_removed(kept: Kept, tmp_pat
     assert linked.is_symlink()
 
 
+BAD_SIDECARS: list[tuple[dict[str, Any], str]] = [
+    ({"width": 10**30}, "another width"),
+    ({"height": 95}, "another height"),
+    ({"byte_size": 10**30}, "byte_size"),
+    ({"created_at": "0001-01-01T00:00:00+14:00"}, "created_at"),
+    ({"updated_at": "9999-12-31T23:59:59-14:00"}, "updated_at"),
+    ({"created_at": "2026-01-01T00:00:00"}, "created_at"),
+    ({"parameters": {"a": [float("nan")]}}, "parameters"),
+    ({"parameters": {"a": 10**40}}, "parameters"),
+    ({"parameters": {"a": "\ud800"}}, "JSON"),
+    ({"filename": "f" * 256}, "filename"),
+    ({"model": "m" * 256, "filename": ""}, "filename, model"),
+    ({"prompt": "a\0b"}, "prompt"),
+    ({"generation_guid": "é" * 300}, "generation_guid"),
+    ({"sha256": "0" * 64}, "other bytes"),
+    ({"content_type": "image/webp"}, "another file"),
+]
+
+
+async def test_a_sidecar_that_makes_no_row_ends_nothing(kept: Kept) -> None:
+    good = [await kept.draw_without_row() for _ in range(3)]
+    reasons = {}
+    for told, why in BAD_SIDECARS:
+        bad = await kept.draw_without_row()
+        kept.path(bad, "json").write_text(json.dumps(json.loads(bad.model_dump_json()) | told))
+        reasons[bad.guid] = why
+    before = {path: data for path, data in kept.files().items() if path.stem in reasons}
+    faults = await kept.faults(repair=True)
+    assert {fault.guid for fault in faults if fault.mended} == {image.guid for image in good}
+    details = {fault.guid: fault.detail for fault in faults if not fault.mended}
+    assert details.keys() == reasons.keys()
+    for guid, why in reasons.items():
+        assert why in details[guid]
+        assert len(details[guid]) < 200
+    assert before.items() <= kept.files().items()
+    for image in good:
+        assert await kept.is_listed(image)
+
+
+@pytest.mark.parametrize("data", [b"<script>alert(1)</script>", WEBP], ids=["html", "webp"])
+async def test_bytes_that_are_not_what_their_sidecar_says_get_no_row(
+    kept: Kept, data: bytes
+) -> None:
+    image = await kept.draw_without_row()
+    kept.path(image).write_bytes(data)
+    facts = {"byte_size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    kept.path(image, "json").write_text(image.model_copy(update=facts).model_dump_json())
+    before = kept.files()
+    assert await kept.check(repair=True) == {("file-without-row", image.guid, False)}
+    assert kept.files() == before
+
+
 async def test_sidecars(kept: Kept) -> None:
     """One is removed where the row is there, or where nobody can be writing its image."""
     left, alone = await kept.draw(), await kept.draw_without_row()
@@ -248,6 +308,19 @@ async def test_temporary_files_of_dead_processes(kept: Kept) -> None:
     assert await kept.check() == set()
     assert (own / "being-written.png").exists()
     assert not dead.exists()
+
+
+async def test_a_temporary_file_that_cannot_be_removed_ends_nothing(kept: Kept) -> None:
+    image = await kept.draw_without_row()
+    kept.set_running(image, lease_s=-1)
+    stuck = kept.folder / ".tmp" / "0123456789abcdef" / "folder"
+    stuck.mkdir(parents=True)
+    assert await kept.check(repair=True) == {
+        ("temporary-file", None, False),
+        ("stale-lease", image.generation_guid, True),
+    }
+    assert stuck.exists()
+    assert await kept.is_listed(image)
 
 
 @asynccontextmanager

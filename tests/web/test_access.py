@@ -209,7 +209,7 @@ async def test_a_preflight_of_a_known_origin_passes(
         headers={
             "Origin": FRONTEND,
             "Access-Control-Request-Method": "POST",
-            "Access-Control-Request-Headers": "authorization,content-type,x-api-key",
+            "Access-Control-Request-Headers": "authorization,content-type,last-event-id,x-api-key",
         },
     )
 
@@ -217,7 +217,8 @@ async def test_a_preflight_of_a_known_origin_passes(
     assert response.headers["access-control-allow-origin"] == FRONTEND
     assert "POST" in response.headers["access-control-allow-methods"]
     allowed = response.headers["access-control-allow-headers"].lower()
-    assert {"authorization", "content-type", "x-api-key"} <= set(allowed.split(", "))
+    asked = {"authorization", "content-type", "last-event-id", "x-api-key"}
+    assert asked <= set(allowed.split(", "))
     assert "x-request-id" in response.headers
 
 
