@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
+from typing import Any
 
 from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import (
@@ -57,6 +58,7 @@ STOPPED_MESSAGE = (
     "The service stopped before the image model answered. Whether it drew (and charged for) "
     "the image is unknown."
 )
+SOON_S = 0.25
 REACHED_AFTER_S = 15
 """A call that lasts longer than any attempt to connect has reached its server."""
 TOO_FEW_MESSAGE = "The image model gave fewer images than were asked for."
@@ -98,13 +100,29 @@ class Tools:
     lease_s: float
     timeout_s: float
     announce: Callable[[Progress], None]
-    gave_up: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the service stops waiting for the model."""
+    has_given_up: bool = False
+    """Whether the service has stopped waiting for the model."""
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the service is to stop: nothing queued is taken up, nothing is tried again."""
     late: set[asyncio.Task[None]] = field(default_factory=set)
     """What listens for answers that did not come in time, or keeps what they bring."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _giving_up: asyncio.Future[None] | None = None
+
+    async def wait_for(self, task: asyncio.Task[Any], timeout_s: float | None = None) -> None:
+        """Wait until the task is done, for so long, and until the service gives up."""
+        if self._giving_up is None:
+            self._giving_up = asyncio.get_running_loop().create_future()
+        if not self.has_given_up:
+            await asyncio.wait(
+                (task, self._giving_up), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+
+    def give_up(self) -> None:
+        """End all waiting by `wait_for`, now and later."""
+        self.has_given_up = True
+        if self._giving_up is not None and not self._giving_up.done():
+            self._giving_up.set_result(None)
 
     def lease(self, runner: str | None = None) -> Lease:
         """Return a lease from now on, for a new runner or one that has had one.
@@ -281,22 +299,18 @@ class GenerationRun:
             n=attempt.n,
         )
         call = asyncio.create_task(self._tools.provider.generate(request, call_guid=attempt.guid))
-        gave_up = asyncio.create_task(self._tools.gave_up.wait())
         reached = asyncio.get_running_loop().call_later(
             REACHED_AFTER_S, self._tools.circuit.connected
         )
         try:
-            await asyncio.wait(
-                {call, gave_up}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
-            )
+            await self._tools.wait_for(call, timeout_s)
         except asyncio.CancelledError:
             call.cancel()
             raise
         finally:
-            gave_up.cancel()
             reached.cancel()
         if not call.done():
-            if self._tools.gave_up.is_set():
+            if self._tools.has_given_up:
                 call.cancel()
                 raise GeneratorTimeoutError(STOPPED_MESSAGE)
             logger.warning("call %s was not answered within %.0f s", attempt.guid, timeout_s)
@@ -353,11 +367,7 @@ class GenerationRun:
 
     async def _listen(self, attempt: Attempt, call: asyncio.Task[ProviderAnswer]) -> None:
         """Wait once more as long for an answer that is late, and keep what it brings."""
-        gave_up = asyncio.create_task(self._tools.gave_up.wait())
-        await asyncio.wait(
-            {call, gave_up}, timeout=self._tools.timeout_s, return_when=asyncio.FIRST_COMPLETED
-        )
-        gave_up.cancel()
+        await self._tools.wait_for(call, self._tools.timeout_s)
         if not call.done():
             call.cancel()
             return
@@ -384,16 +394,26 @@ class GenerationRun:
     # Keeping
 
     async def _keep(self, attempt: Attempt, answer: ProviderAnswer, ends_at: float) -> None:
-        """Write down that there is an answer, while its images' files are written."""
+        """Write down that there is an answer, and keep its images' files, then their rows.
+
+        URLs must not be forgotten, so they are written down first. Bytes are on disk before
+        their answer could be: it is written down by itself only where that takes longer.
+        """
+        prepared = len(attempt.image_guids)
         attempt = self._answered(attempt, answer)
+        is_urgent = len(attempt.image_guids) > prepared or any(image.url for image in answer.images)
+        if is_urgent:
+            await self._write_answer(attempt)
         async with asyncio.TaskGroup() as group:
-            writing = group.create_task(
-                patiently(f"the record of {attempt.guid}", lambda: self._write_attempt(attempt))
-            )
-            if any(image.data is None for image in answer.images):
-                await writing  # a URL must not be forgotten
-            kept = await self._keep_images(attempt, answer.images, ends_at)
-        await self._record_kept(attempt, kept)
+            keeping = group.create_task(self._keep_images(attempt, answer.images, ends_at))
+            await asyncio.wait({keeping}, timeout=SOON_S)
+            if not (is_urgent or keeping.done()):
+                await self._write_answer(attempt)
+        await self._record_kept(attempt, keeping.result())
+
+    async def _write_answer(self, attempt: Attempt) -> None:
+        name = f"the record of {attempt.guid}"
+        await patiently(name, lambda: self._write_attempt(attempt))
 
     def _answered(self, attempt: Attempt, answer: ProviderAnswer) -> Attempt:
         """Return the attempt with what the model has answered, and a GUID for each image."""
@@ -561,16 +581,19 @@ class GenerationRun:
     @asynccontextmanager
     async def _leased(self) -> AsyncIterator[None]:
         """Renew the lease as long as the generation is run."""
-        renewing = asyncio.create_task(self._renew())
+        renewing: list[asyncio.Task[None]] = []
+        first = asyncio.get_running_loop().call_later(
+            self._tools.lease_s / 3, lambda: renewing.append(asyncio.create_task(self._renew()))
+        )
         try:
             yield
         finally:
-            await end_tasks([renewing])
+            first.cancel()
+            await end_tasks(renewing)
 
     async def _renew(self) -> None:
         generations = self._tools.generations
         while True:
-            await asyncio.sleep(self._tools.lease_s / 3)
             try:
                 async with generations.open_context() as context:
                     await generations.renew(
@@ -578,6 +601,7 @@ class GenerationRun:
                     )
             except StorageException as error:
                 logger.warning("a lease was not renewed: %s: %s", error.code, error.reason)
+            await asyncio.sleep(self._tools.lease_s / 3)
 
 
 def _now() -> datetime:

@@ -268,7 +268,7 @@ class ImageGenerator:
     def give_up_drawing(self) -> None:
         """Stop waiting for the model. Callers get a GeneratorTimeoutError."""
         self.drain()
-        self._tools.gave_up.set()
+        self._tools.give_up()
 
     async def aclose(self) -> None:
         """End what runs: at once, or when `give_up_drawing` is called where it drains already."""
@@ -277,11 +277,9 @@ class ImageGenerator:
         await end_tasks(self._work)
         if keeping := self._at_work():
             ended = asyncio.create_task(asyncio.wait(keeping))
-            gave_up = asyncio.create_task(self._tools.gave_up.wait())
-            await asyncio.wait((ended, gave_up), return_when=asyncio.FIRST_COMPLETED)
+            await self._tools.wait_for(ended)
             ended.cancel()
-            gave_up.cancel()
-        self._tools.gave_up.set()
+        self._tools.give_up()
         if keeping := self._at_work():
             _, unkept = await asyncio.wait(keeping, timeout=KEEP_AT_STOP_S)
             await end_tasks(unkept)
