@@ -172,7 +172,7 @@ class GenerationRepository:
         return await context.change(_CANCEL, {"guid_": guid, "now": now}) == 1
 
     async def revive(self, context: DatabaseContext, guid: str, lease: Lease) -> None:
-        """Have a generation whose outcome was unknown run again: a late answer came."""
+        """Have a generation run again that was unknown, in whole or in part: a late answer came."""
         parameters = {"guid_": guid, "runner_": lease.runner, "until": lease.until}
         await context.execute(_REVIVE, parameters)
 
@@ -280,7 +280,9 @@ _WAS_ACCEPTED = sa.exists().where(
 _CANCEL = _UPDATE.where(_IT, _IS_QUEUED, ~_WAS_ACCEPTED).values(
     status=GenerationStatus.CANCELLED.value, finished_at=sa.bindparam("now")
 )
-_REVIVE = _UPDATE.where(_IT, _IS_UNKNOWN).values(_TAKEN)
+_REVIVE = _UPDATE.where(
+    _IT, sa.or_(_IS_UNKNOWN, generations.c.status == GenerationStatus.SUCCEEDED.value)
+).values(_TAKEN)
 _IS_BETTER_NEWS = sa.and_(
     sa.bindparam("status", type_=sa.String) == GenerationStatus.SUCCEEDED.value,
     generations.c.status != GenerationStatus.RUNNING.value,

@@ -731,3 +731,25 @@ async def test_a_url_that_fails_for_longer_is_tried_on(
     ended = await end_of(services, (await submit(services)).guid)
     assert ended.status is GenerationStatus.SUCCEEDED
     assert model_server.posts == 1
+
+
+async def test_while_a_late_part_is_kept_the_generation_runs_so_that_a_kill_is_settled(
+    settings: Settings, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.image(), ms.after_release(ms.image()))
+    async with open_services(settings.model_copy(update={"generation_timeout_s": 2.0})) as services:
+        wish = await submit(services, n=2, model="dall-e-3")
+        ended = await end_of(services, wish.guid)
+        assert ended.status is GenerationStatus.SUCCEEDED
+        assert ended.error is not None
+        away = settings.images.rename(settings.images.with_name("away"))
+        model_server.release()
+        async with asyncio.timeout(20):
+            while ended.status is not GenerationStatus.RUNNING:
+                await asyncio.sleep(0.02)
+                ended = await services.generations.get_generation(wish.guid)
+        away.rename(settings.images)
+        ended = await end_of(services, wish.guid)
+        assert ended.status is GenerationStatus.SUCCEEDED
+        assert ended.error is None
+        assert len((await services.generations.images_of([wish.guid]))[wish.guid]) == 2
