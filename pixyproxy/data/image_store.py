@@ -399,7 +399,7 @@ def _open_folder(name: str, parent: int, *, create: bool) -> int:
     return os.open(name, _FOLDER, dir_fd=parent)
 
 
-class _NotRegularError(ImageStoreError):
+class _NotRegularError(OSError):
     """Something has the name, but it is no regular file."""
 
 

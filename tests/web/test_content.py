@@ -29,7 +29,7 @@ async def make(client: httpx2.AsyncClient) -> dict:
 
 
 def file_of(folder: Path, made: dict) -> Path:
-    (file,) = folder.rglob(f"{made['guid']}.*")
+    (file,) = (path for path in folder.rglob(f"{made['guid']}.*") if path.suffix != ".json")
     return file
 
 
