@@ -1,11 +1,11 @@
 """The models that all floors share."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_PROMPT_CHARS = 32_000
 """The longest prompt any known model takes (GPT image models, OpenAI's API reference)."""
@@ -228,3 +228,27 @@ class ImageDetail(BaseModel):
         description="The parameters that were sent to the model; it chose the rest itself."
     )
     generation_guid: str | None = Field(None, description="The generation that it came from.")
+    tags: Annotated[tuple[str, ...], BeforeValidator(lambda tags: tags or ())] = Field(
+        (), description="The tags that it was given, in alphabetical order."
+    )
+
+
+class Count(BaseModel):
+    """How many there are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: int = Field(description="How many.")
+    is_estimate: bool = Field(description="Whether it is only about so many.")
+
+
+class StatsEntry(BaseModel):
+    """What is kept of one day, model and format."""
+
+    model_config = ConfigDict(frozen=True)
+
+    day: date = Field(description="The day on which the images were kept, in UTC.")
+    model: str = Field(description="The model that drew them.")
+    content_type: str = Field(description="Their media type.")
+    image_count: int = Field(description="How many images.")
+    byte_size: int = Field(description="The size of their files in bytes.")

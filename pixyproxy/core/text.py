@@ -1,23 +1,79 @@
-"""Words: how prompts and file names are cut for search, and names made safe for files."""
+"""Words: how prompts, file names and queries are cut for search, and names made safe for files."""
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 
 _PROMPT_CHARS_IN_FILENAME = 27
+_LATIN_ACCENTS = re.compile("[\u0300-\u036f]+")
+_CJK = (
+    "\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3041-\u3096\u309d-\u309f"
+    "\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u3131-\u318e\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+"""Han, kana, bopomofo and hangul: written without spaces, or with endings that stick to words."""
+_VARIATION_SELECTORS = range(0xFE00, 0xFE10)
 
 
 @cache
 def _word() -> re.Pattern[str]:
-    """Letters and digits, and the marks that many scripts write with (made once, when needed)."""
-    marks = "".join(chr(c) for c in range(0x300, 0x1F000) if unicodedata.category(chr(c))[0] == "M")
-    return re.compile(rf"(?!_)\w(?:(?!_)[\w{marks}])*")
+    """What is searched for: a run of letters, digits and marks, a CJK character, a symbol.
+
+    (Made once, when needed.)
+    """
+    symbols = _characters_of("So")
+    return re.compile(rf"[{_CJK}{symbols}]|(?![_{_CJK}])\w(?:(?![_{_CJK}])[\w{_marks()}])*")
+
+
+@cache
+def _run() -> re.Pattern[str]:
+    """What a file name keeps together: letters, digits and marks of any script."""
+    return re.compile(rf"(?!_)\w(?:(?!_)[\w{_marks()}])*")
+
+
+@cache
+def _marks() -> str:
+    return _characters_of("Mn", "Mc", "Me")
+
+
+def _characters_of(*categories: str) -> str:
+    """Return the characters of these categories, as ranges."""
+    codes = (code for code in range(0x300, 0x1FC00) if code not in _VARIATION_SELECTORS)
+    return "".join(_ranges(code for code in codes if unicodedata.category(chr(code)) in categories))
+
+
+def _ranges(codes: Iterable[int]) -> Iterable[str]:
+    first = last = -1
+    for code in codes:
+        if code != last + 1:
+            if first >= 0:
+                yield f"{chr(first)}-{chr(last)}"
+            first = code
+        last = code
+    yield f"{chr(first)}-{chr(last)}"
+
+
+def fold(text: str) -> str:
+    """Return `text` without case and Latin accents, so that equal words compare equal.
+
+    NFKD, U+0300 to U+036F dropped, NFKC, case folded; other scripts' marks stay.
+    """
+    if text.isascii():
+        return text.lower()
+    bare = _LATIN_ACCENTS.sub("", unicodedata.normalize("NFKD", text))
+    return unicodedata.normalize("NFKC", bare).casefold()
 
 
 def words(text: str) -> list[str]:
-    """Cut `text` into words, normalised (NFKC, case folded) so that equal words compare equal."""
-    return _word().findall(unicodedata.normalize("NFKC", text).casefold())
+    """Cut `text` into folded words. Each CJK character and each symbol is a word of its own."""
+    return _word().findall(fold(text))
+
+
+def searchable(text: str) -> str:
+    """Return the words of `text` with a space on each side, as they are stored for search."""
+    return f" {' '.join(words(text))} "
 
 
 def make_filename(prompt: str, created_at: datetime, guid: str, extension: str) -> str:
@@ -27,5 +83,5 @@ def make_filename(prompt: str, created_at: datetime, guid: str, extension: str) 
     and header, and its words can be searched.
     """
     beginning = unicodedata.normalize("NFC", prompt[:_PROMPT_CHARS_IN_FILENAME])
-    stem = "-".join(_word().findall(beginning)) or "image"
+    stem = "-".join(_run().findall(beginning)) or "image"
     return f"{stem}-{created_at:%Y%m%dT%H%M%S}-{guid[:8]}.{extension}"

@@ -18,6 +18,8 @@ from pixyproxy.core.exceptions import (
 )
 from pixyproxy.data.tables import images
 
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
 _MYSQL_FULL = {1021, 1114, 3019}
 """Server error numbers: disk full, table full, undo log full."""
 _WRITE_NOTHING = sa.update(images).values(guid=images.c.guid).where(sa.false())
@@ -87,9 +89,11 @@ class DatabaseContext:
         self._end_turn()
 
     async def execute(
-        self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
+        self, statement: sa.Executable, parameters: Parameters = None
     ) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         """Run one statement with its named parameters and return its rows, if it has any.
+
+        One that writes is run for each of several sets of parameters.
 
         Raises IntegrityError where a unique key is taken, DatabaseUnavailableError and
         StorageFullError.
@@ -97,9 +101,7 @@ class DatabaseContext:
         result = await self._execute(statement, parameters)
         return result.all() if result.returns_rows else ()
 
-    async def change(
-        self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None
-    ) -> int:
+    async def change(self, statement: sa.Executable, parameters: Parameters = None) -> int:
         """Run one statement that writes and return how many rows it met. Raises as `execute`."""
         result = await self._execute(statement, parameters)
         count: int = result.rowcount
@@ -121,7 +123,7 @@ class DatabaseContext:
                 raise DatabaseUnavailableError from error
 
     async def _execute(
-        self, statement: sa.Executable, parameters: Mapping[str, Any] | None
+        self, statement: sa.Executable, parameters: Parameters
     ) -> sa.CursorResult[Any]:
         result: sa.CursorResult[Any] = await self._run(
             lambda connection: connection.execute(statement, parameters),

@@ -8,24 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from pixyproxy.core.guid import is_guid
-from pixyproxy.core.models import ContentType, ImageDetail
-from pixyproxy.core.text import words
+from pixyproxy.core.models import ContentType, Count, ImageDetail
+from pixyproxy.core.text import searchable
 from pixyproxy.data.context import DatabaseContext
+from pixyproxy.data.image_search import ImageSearch
+from pixyproxy.data.postings import SPAN
+from pixyproxy.data.search_index import SearchIndex, Span
 from pixyproxy.data.tables import generations, images
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageSearch:
-    """What is searched for. Criteria combine; one that is None does not count.
-
-    `prompt` and `filename` match whole words, all of them, in any order, whatever the case.
-    `query` does so in prompt and filename together, or is a GUID.
-    """
-
-    query: str | None = None
-    prompt: str | None = None
-    filename: str | None = None
-    guid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +54,21 @@ class ImageRepositoryInterface(Protocol):
     async def search_images(
         self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
     ) -> list[ImageDetail]:
-        """Return a page of the images that meet all criteria, newest first."""
+        """Return a page of the images that meet all criteria, newest first.
+
+        Raises ConstraintViolationError where the search would look at too much.
+        """
+
+    async def find_images(
+        self, context: DatabaseContext, search: ImageSearch, within: Span, *, limit: int
+    ) -> list[tuple[int, ImageDetail]]:
+        """Return the first images within the span that meet all criteria, with their ids.
+
+        Raises ConstraintViolationError where the search would look at too much.
+        """
+
+    async def count_images(self, context: DatabaseContext, search: ImageSearch) -> Count:
+        """Return how many images meet all criteria; where they are very many, about how many."""
 
     async def get_last_id(self, context: DatabaseContext) -> int:
         """Return the id of the newest row, 0 where there is none."""
@@ -82,8 +85,11 @@ class ImageRepositoryInterface(Protocol):
 class ImageRepository:
     """The repository for MySQL, MariaDB and SQLite."""
 
-    def __init__(self, open_context: Callable[[], DatabaseContext]) -> None:
+    def __init__(
+        self, open_context: Callable[[], DatabaseContext], *, block_span: int = SPAN
+    ) -> None:
         self._open_context = open_context
+        self._index = SearchIndex(block_span)
 
     def open_context(self) -> DatabaseContext:
         """Return a new context, for a short use."""
@@ -117,18 +123,29 @@ class ImageRepository:
         self, context: DatabaseContext, *, page: int, size: int
     ) -> list[ImageDetail]:
         """Return a page of all images, newest first; `page` counts from 1."""
-        return await self.search_images(context, ImageSearch(), page=page, size=size)
+        ids = await self._index.find_page(context, skip=(page - 1) * size, limit=size)
+        return [image for _, image in await self._get_by_ids(context, ids)]
 
     async def search_images(
         self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
     ) -> list[ImageDetail]:
         """Return a page of the images that meet all criteria, newest first."""
-        conditions, parameters = _criteria(search)
-        rows = await context.execute(
-            _NEWEST_FIRST.where(*conditions),
-            parameters | {"limit": size, "offset": (page - 1) * size},
-        )
-        return [_to_model(row) for row in rows]
+        if search.is_of_all:
+            return await self.list_images(context, page=page, size=size)
+        ids = await self._index.find(context, search, Span(), limit=page * size)
+        rows = await self._get_by_ids(context, ids[(page - 1) * size :])
+        return [image for _, image in rows]
+
+    async def find_images(
+        self, context: DatabaseContext, search: ImageSearch, within: Span, *, limit: int
+    ) -> list[tuple[int, ImageDetail]]:
+        """Return the first images within the span that meet all criteria, with their ids."""
+        ids = await self._index.find(context, search, within, limit=limit)
+        return await self._get_by_ids(context, ids)
+
+    async def count_images(self, context: DatabaseContext, search: ImageSearch) -> Count:
+        """Return how many images meet all criteria; where they are very many, about how many."""
+        return await self._index.count(context, search)
 
     async def get_last_id(self, context: DatabaseContext) -> int:
         """Return the id of the newest row, 0 where there is none."""
@@ -149,6 +166,14 @@ class ImageRepository:
             ImageFile(row[0], ContentType(row[1]), row[2], row[3], bool(row[4])) for row in rows
         ]
 
+    async def _get_by_ids(
+        self, context: DatabaseContext, ids: Sequence[int]
+    ) -> list[tuple[int, ImageDetail]]:
+        if not ids:
+            return []
+        rows = {row[0]: row[1:] for row in await context.execute(_BY_IDS, {"ids": list(ids)})}
+        return [(id_, _to_model(rows[id_])) for id_ in ids if id_ in rows]
+
 
 _INSERT = sa.insert(images)
 _FIELDS = tuple(ImageDetail.model_fields)
@@ -157,10 +182,8 @@ _BY_GUIDS = _DETAILS.where(images.c.guid.in_(sa.bindparam("guids", expanding=Tru
 _OF_GENERATIONS = _DETAILS.where(
     images.c.generation_guid.in_(sa.bindparam("guids", expanding=True))
 ).order_by(images.c.id)
-_NEWEST_FIRST = (
-    _DETAILS.order_by(images.c.id.desc())
-    .limit(sa.bindparam("limit", type_=sa.Integer))
-    .offset(sa.bindparam("offset", type_=sa.BigInteger))
+_BY_IDS = sa.select(images.c.id, *_DETAILS.selected_columns).where(
+    images.c.id.in_(sa.bindparam("ids", expanding=True))
 )
 _LAST_ID = sa.select(sa.func.max(images.c.id))
 _GUIDS_AFTER = (
@@ -183,51 +206,14 @@ _FILES = (
 )
 
 
-def _criteria(search: ImageSearch) -> tuple[list[sa.ColumnElement[bool]], dict[str, Any]]:
-    """Return the WHERE conditions and their named parameters."""
-    conditions: list[sa.ColumnElement[bool]] = []
-    parameters: dict[str, Any] = {}
-
-    def bind(value: str) -> sa.BindParameter[str]:
-        name = f"term_{len(parameters)}"
-        parameters[name] = value
-        return sa.bindparam(name, type_=sa.String)
-
-    def all_words(text: str, *columns: sa.Column[str]) -> sa.ColumnElement[bool]:
-        """Each word stands, whole, in one of the columns. Text without words stands nowhere."""
-        wanted = [bind(f" {word} ") for word in dict.fromkeys(words(text))]
-        if not wanted:
-            return sa.false()
-        return sa.and_(
-            *(sa.or_(*(sa.func.instr(column, word) > 0 for column in columns)) for word in wanted)
-        )
-
-    if search.guid is not None:
-        exact = is_guid(search.guid)
-        conditions.append(images.c.guid == bind(search.guid) if exact else sa.false())
-    if search.prompt is not None:
-        conditions.append(all_words(search.prompt, images.c.prompt_words))
-    if search.filename is not None:
-        conditions.append(all_words(search.filename, images.c.filename_words))
-    if search.query is not None:
-        somewhere = all_words(search.query, images.c.prompt_words, images.c.filename_words)
-        if is_guid(search.query):
-            somewhere = sa.or_(images.c.guid == bind(search.query), somewhere)
-        conditions.append(somewhere)
-    return conditions, parameters
-
-
 def _to_row(image: ImageDetail) -> dict[str, Any]:
     return image.model_dump() | {
         "content_type": image.content_type.value,
-        "prompt_words": _searchable(image.prompt),
-        "filename_words": _searchable(image.filename),
+        "prompt_words": searchable(image.prompt),
+        "filename_words": searchable(image.filename),
+        "tags": list(image.tags) or None,
     }
 
 
-def _to_model(row: sa.Row[Any]) -> ImageDetail:
+def _to_model(row: Sequence[Any]) -> ImageDetail:
     return ImageDetail.model_validate(dict(zip(_FIELDS, row, strict=True)))
-
-
-def _searchable(text: str) -> str:
-    return f" {' '.join(words(text))} "

@@ -48,11 +48,14 @@ class Database:
         self._write_turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
         self._deadline_s = deadline_s
 
-    def open_context(self) -> DatabaseContext:
-        """Return a new context; it takes its connection when it is first used."""
+    def open_context(self, *, deadline_s: float | None = None) -> DatabaseContext:
+        """Return a new context; it takes its connection when it is first used.
+
+        It has a deadline of its own where nobody waits for it.
+        """
         return DatabaseContext(
             self._engine,
-            deadline_s=self._deadline_s,
+            deadline_s=deadline_s or self._deadline_s,
             check_disk=self._check_disk,
             write_turn=self._write_turn,
         )

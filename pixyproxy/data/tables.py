@@ -7,6 +7,9 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
+MAX_TAG_CHARS = 64
+MAX_TERM_BYTES = 200
+
 metadata = sa.MetaData()
 
 
@@ -37,6 +40,10 @@ def _text(length: int | None = None) -> sa.types.TypeEngine[str]:
     if length is None:
         return sa.Text().with_variant(mysql.MEDIUMTEXT(**charset), "mysql", "mariadb")
     return sa.String(length).with_variant(mysql.VARCHAR(length, **charset), "mysql", "mariadb")
+
+
+def _bytes(length: int) -> sa.types.TypeEngine[bytes]:
+    return sa.LargeBinary(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
 
 
 class Json(sa.TypeDecorator[Any]):
@@ -86,7 +93,48 @@ images = sa.Table(
     sa.Column("prompt_words", _text(), nullable=False, doc="' word word ', for search"),
     sa.Column("filename_words", _text(1024), nullable=False, doc="' word word ', for search"),
     sa.Column("generation_guid", _ascii(36), nullable=True, index=True),
+    sa.Column("tags", Json(), nullable=True, doc="their names, sorted; NULL: none"),
     sqlite_autoincrement=True,
+    **_OPTIONS,
+)
+
+deleted_images = sa.Table(
+    "deleted_images",
+    metadata,
+    _id(),
+    sa.Column("guid", _ascii(36), nullable=False, unique=True),
+    sa.Column("content_type", _ascii(32), nullable=False),
+    sa.Column("deleted_at", UtcDateTime(), nullable=False),
+    sa.Column("bytes_gone", sa.Boolean(), nullable=False, index=True),
+    sqlite_autoincrement=True,
+    **_OPTIONS,
+)
+
+tags = sa.Table(
+    "tags",
+    metadata,
+    sa.Column("name", _text(MAX_TAG_CHARS), primary_key=True),
+    sa.Column("image_count", sa.BigInteger(), nullable=False),
+    sa.Index("ix_tags_image_count", "image_count"),
+    **_OPTIONS,
+)
+
+archive_blocks = sa.Table(
+    "archive_blocks",
+    metadata,
+    sa.Column("block", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("image_count", sa.Integer(), nullable=False),
+    sa.Column("stats", Json(), nullable=False, doc="[day, model, content type, images, bytes]"),
+    **_OPTIONS,
+)
+
+search_postings = sa.Table(
+    "search_postings",
+    metadata,
+    sa.Column("block", sa.BigInteger(), primary_key=True, autoincrement=False),
+    sa.Column("term", _bytes(MAX_TERM_BYTES), primary_key=True),
+    sa.Column("images", _bytes(512), nullable=False, doc="which images of the block have the term"),
+    sqlite_with_rowid=False,
     **_OPTIONS,
 )
 

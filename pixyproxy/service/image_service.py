@@ -14,7 +14,8 @@ from pixyproxy.core.exceptions import (
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ImageDetail, ImageDetailCreate, Text
 from pixyproxy.core.text import words
-from pixyproxy.data.image_repository import ImageRepositoryInterface, ImageSearch
+from pixyproxy.data.image_repository import ImageRepositoryInterface
+from pixyproxy.data.image_search import ImageSearch
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.service.image_generator import ImageGenerator, Terms
 from pixyproxy.service.image_loader import ImageLoader

@@ -61,4 +61,14 @@ def test_words_that_are_equal_to_people_compare_equal() -> None:
 def test_marks_belong_to_the_word_that_they_stand_in() -> None:
     assert words("हिन्दी किताब") == ["हिन्दी", "किताब"]
     assert words("ภาษาไทย น้ำ") == ["ภาษาไทย", words("น้ำ")[0]]
-    assert words("a\u0301b _x_ y") == ["áb", "x", "y"]
+    assert words("a\u0301b _x_ y") == ["ab", "x", "y"]
+
+
+def test_latin_accents_and_case_do_not_count() -> None:
+    assert words("Crème BRÛLÉE, façade; Ångström") == ["creme", "brulee", "facade", "angstrom"]
+
+
+def test_cjk_text_and_symbols_are_cut_into_characters() -> None:
+    assert words("日本語のAI猫") == ["日", "本", "語", "の", "ai", "猫"]
+    assert words("고양이 ㄅ ガ") == ["고", "양", "이", "ㄅ", "ガ"]
+    assert words("❤\ufe0f👩🏽\u200d🚀 c☂d") == ["❤", "👩", "🚀", "c", "☂", "d"]

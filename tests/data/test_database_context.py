@@ -159,8 +159,10 @@ async def test_cancelling_a_writer_that_waits_for_a_lock(
     with closing(open_raw(database_url)) as other:
         other.cursor().execute("BEGIN IMMEDIATE" if "sqlite" in database_url else "BEGIN")
         other.cursor().execute(
-            f"INSERT INTO images VALUES (NULL, '{image.guid}', 'f', 'p', '2026-01-01 00:00:00',"
-            " '2026-01-01 00:00:00', 'image/png', 1, 1, 1, 's', 'm', NULL, '{}', ' ', ' ', NULL)"
+            "INSERT INTO images (guid, filename, prompt, created_at, updated_at, content_type, "
+            "width, height, byte_size, sha256, model, parameters, prompt_words, filename_words) "
+            f"VALUES ('{image.guid}', 'f', 'p', '2026-01-01 00:00:00', '2026-01-01 00:00:00', "
+            "'image/png', 1, 1, 1, 's', 'm', '{}', ' ', ' ')"
         )
         writing = threading.Event()
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from pixyproxy.core.models import MAX_PROMPT_CHARS, ContentType, ImageDetail
-from pixyproxy.data.image_repository import ImageSearch
+from pixyproxy.data.image_search import ImageSearch
 from pixyproxy.data.init import Database
 from tests.data.rows import count_images, keep, make_image, repository
 
@@ -107,14 +107,22 @@ async def test_a_guid_is_taken_once(database: Database, database_url: str) -> No
     ("prompt", "finds", "misses"),
     [
         ("A red Cat sits", ["cat", "CAT red", "sits  a", "red,cat!"], ["ca", "cats", "red dog"]),
-        ("STRASSE Ünïcode", ["straße", "ünïcode", "ÜNÏCODE"], ["unicode", "stra"]),
+        ("STRASSE Ünïcode", ["straße", "ünïcode", "ÜNÏCODE", "unicode"], ["stra", "code"]),
         ("ﬁne Ⅷ \uff11\uff12", ["fine", "viii", "12"], ["fi", "1"]),
         ("learn C++ at 100%", ["C++", "c", "100%", "%100", "C"], ["C+D", "%00", "1_0"]),
         ("snake_case and under", ["snake", "case", "snake_case"], ["snakecase", "snak_"]),
         ('it\'s a "back\\slash"', ["it's", "'s", "back\\slash", '"slash"'], ["backslash"]),
         ("cat) AND (dog* @home", ["cat)", "dog*", "@home", "and"], ["cat or"]),
-        ("猫 sits 🐈", ["猫"], ["犬"]),
-        ("e\u0301te\u0301", ["été"], ["ete"]),
+        ("猫が寝る🐈", ["猫", "寝る", "🐈", "🐈猫", '"寝る"'], ["犬", '"猫寝"']),
+        ("e\u0301te\u0301", ["été", "ete", "ÉTÉ"], ["et"]),
+        ("हिन्दी किताब", ["हिन्दी", "किताब"], ["हिनदी"]),
+        ("a red fox, at night", ['"red fox"', '"Fox at" -"red night"', "“a red”"], ['"fox red"']),
+        ("photographs", ["photo*", "PH*"], ["p*", "hoto*"]),
+        (
+            "cat and dog",
+            ["cat -fox", "dog -ca"],
+            ["cat -dog", "-cat", "-do*", '-"and dog"'],
+        ),
     ],
 )
 async def test_words_are_found_whole(
@@ -127,10 +135,10 @@ async def test_words_are_found_whole(
         assert await search(database, query=text) == [image], text
         assert await search(database, filename=text) == [], text
     for text in misses:
-        assert await search(database, prompt=text) == [], text
+        assert image not in await search(database, prompt=text), text
 
 
-@pytest.mark.parametrize("text", ["", " ", "%", "_", "'", '"', "\\", "🐈", "++", "--", "%_%"])
+@pytest.mark.parametrize("text", ["", " ", "%", "_", "'", '"', "\\", "*", "++", "--", "%_%", "-*"])
 async def test_text_without_words_finds_nothing(database: Database, text: str) -> None:
     await keep(database, make_image(f"a cat {text}"))
     for criterion in ("prompt", "filename", "query", "guid"):
@@ -173,6 +181,7 @@ async def test_statements_are_compiled_once(database: Database) -> None:
     await keep(database, make_image("a cat"))
     logger = logging.getLogger("sqlalchemy.engine")
     records: list[str] = []
+    rounds: list[list[str]] = []
     handler = logging.Handler()
     handler.emit = lambda record: records.append(record.getMessage())  # type: ignore[method-assign]
     logger.addHandler(handler)
@@ -184,9 +193,13 @@ async def test_statements_are_compiled_once(database: Database) -> None:
             await list_images(database, page, size)
             await search(database, page, size, prompt=f"cat{page}")
             await get(database, make_image().guid)
+            rounds.append([record for record in records if record.startswith("[")])
+            records.clear()
     finally:
         database._engine.sync_engine.echo = False
         logger.removeHandler(handler)
         logger.setLevel(level)
-    fates = [record.split("]")[0].split(" ")[0] for record in records if record.startswith("[")]
-    assert fates == ["[generated", "[generated", "[generated", "[cached", "[cached", "[cached"]
+    first, second = rounds
+    assert any(record.startswith("[generated") for record in first)
+    assert second
+    assert all(record.startswith("[cached") for record in second)
