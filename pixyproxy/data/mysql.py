@@ -22,7 +22,7 @@ async def connect_to_mysql(*, password: str = "", **options: Any) -> "MysqlConne
 
 
 class MysqlConnection(aiomysql.Connection):  # type: ignore[misc]  # aiomysql is untyped
-    """An aiomysql connection that insists on TLS where asked to, takes bytes, and closes at once."""
+    """An aiomysql connection that insists on TLS where asked to, takes bytes, closes at once."""
 
     async def _request_authentication(self) -> None:
         # Else whoever sits in between could have the login in the clear by hiding the server's TLS.
