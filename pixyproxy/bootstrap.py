@@ -12,6 +12,7 @@ from pixyproxy.service.fsck import Fsck
 from pixyproxy.service.generation_service import GenerationService
 from pixyproxy.service.health import Health
 from pixyproxy.service.image_fetcher import ImageFetcher
+from pixyproxy.service.image_finder import ImageFinder
 from pixyproxy.service.image_generator import ImageGenerator
 from pixyproxy.service.image_service import ImageService
 from pixyproxy.service.providers.sketch import SketchProvider
@@ -23,6 +24,7 @@ class Services:
     """What the faces and the command line work with."""
 
     images: ImageService
+    finder: ImageFinder
     generations: GenerationService
     generator: ImageGenerator
     health: Health
@@ -68,6 +70,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(images.aclose)
         yield Services(
             images=images,
+            finder=ImageFinder(repository),
             generations=GenerationService(repository, generations, generator=generator),
             generator=generator,
             health=Health(

@@ -1,6 +1,7 @@
 """The models that all floors share."""
 
 import re
+import unicodedata
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 MAX_PROMPT_CHARS = 32_000
 """The longest prompt any known model takes (GPT image models, OpenAI's API reference)."""
+MAX_TAG_CHARS = 64
 MAX_IMAGES = 10
 """The most images that any known model draws in one call."""
 
@@ -60,6 +62,17 @@ def _is_key(text: str) -> str:
     return text
 
 
+def _as_tag(text: str) -> str:
+    tag = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    if not 0 < len(tag) <= MAX_TAG_CHARS:
+        raise ValueError(f"must have 1 to {MAX_TAG_CHARS} characters")
+    if any(unicodedata.category(char) == "Cc" for char in tag):
+        raise ValueError("must not contain control characters")
+    return tag
+
+
+TagName = Annotated[str, AfterValidator(_storable), AfterValidator(_as_tag)]
+"""A tag, with case and white space made alike."""
 IdempotencyKey = Annotated[str, AfterValidator(_is_key)]
 
 

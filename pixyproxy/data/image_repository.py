@@ -123,8 +123,9 @@ class ImageRepository:
         self, context: DatabaseContext, *, page: int, size: int
     ) -> list[ImageDetail]:
         """Return a page of all images, newest first; `page` counts from 1."""
-        ids = await self._index.find_page(context, skip=(page - 1) * size, limit=size)
-        return [image for _, image in await self._get_by_ids(context, ids)]
+        within, skip = await self._index.skip(context, (page - 1) * size)
+        parameters = {"below": within.below, "limit": size, "offset": skip}
+        return [_to_model(row) for row in await context.execute(_PAGE, parameters)]
 
     async def search_images(
         self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
@@ -182,6 +183,12 @@ _BY_GUIDS = _DETAILS.where(images.c.guid.in_(sa.bindparam("guids", expanding=Tru
 _OF_GENERATIONS = _DETAILS.where(
     images.c.generation_guid.in_(sa.bindparam("guids", expanding=True))
 ).order_by(images.c.id)
+_PAGE = (
+    _DETAILS.where(images.c.id < sa.bindparam("below"))
+    .order_by(images.c.id.desc())
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+    .offset(sa.bindparam("offset", type_=sa.BigInteger))
+)
 _BY_IDS = sa.select(images.c.id, *_DETAILS.selected_columns).where(
     images.c.id.in_(sa.bindparam("ids", expanding=True))
 )

@@ -110,23 +110,23 @@ class SearchIndex:
             count += sum(found_in(block).bit_count() for block in window)
         return Count(value=max(count, len(found)), is_estimate=True)
 
-    async def find_page(self, context: DatabaseContext, *, skip: int, limit: int) -> list[int]:
-        """Return the ids of all images, newest first, but for the first `skip`.
+    async def skip(self, context: DatabaseContext, count: int) -> tuple[Span, int]:
+        """Return where to begin among all images, newest first, and how many to skip from there.
 
-        Blocks know how many images they have: most of them are skipped unread.
+        Blocks know how many images they have: most are skipped unread.
         """
-        below = 2**62
-        if skip > self.span:
-            border = await self._count_blocks(context) * self.span
-            ((recent,),) = await context.execute(_COUNT_RECENT, {"border": border})
-            if skip >= recent:
-                skip, below = skip - recent, border
-                for block, count in await context.execute(_COUNTS, {"end": border // self.span}):
-                    if skip < count:
-                        break
-                    skip, below = skip - count, block * self.span
-        rows = await context.execute(_PAGE, {"below": below, "limit": limit, "offset": skip})
-        return [row[0] for row in rows]
+        if count <= self.span:
+            return Span(), count
+        border = await self._count_blocks(context) * self.span
+        ((recent,),) = await context.execute(_COUNT_RECENT, {"border": border})
+        if count < recent:
+            return Span(), count
+        count, below = count - recent, border
+        for block, images_ in await context.execute(_COUNTS, {"end": border // self.span}):
+            if count < images_:
+                break
+            count, below = count - images_, block * self.span
+        return Span(below=below), count
 
     async def _count_all(self, context: DatabaseContext) -> int:
         border = await self._count_blocks(context) * self.span
@@ -270,13 +270,6 @@ _COUNTS = (
 )
 _COUNT_RECENT = (
     sa.select(sa.func.count()).select_from(images).where(images.c.id >= sa.bindparam("border"))
-)
-_PAGE = (
-    sa.select(images.c.id)
-    .where(images.c.id < sa.bindparam("below"))
-    .order_by(images.c.id.desc())
-    .limit(_LIMIT)
-    .offset(sa.bindparam("offset", type_=sa.BigInteger))
 )
 _IDS = sa.select(images.c.id, images.c.guid).where(
     images.c.guid.in_(sa.bindparam("guids", expanding=True))

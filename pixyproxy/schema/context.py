@@ -11,6 +11,7 @@ from strawberry.types import Info
 
 from pixyproxy.core.models import Generation, ImageDetail
 from pixyproxy.service.generation_service import GenerationService
+from pixyproxy.service.image_finder import ImageFinder
 from pixyproxy.service.image_generator import Terms
 from pixyproxy.service.image_service import ImageService
 
@@ -20,6 +21,7 @@ class Context:
     """The context of one GraphQL request, or of one subscription."""
 
     images: ImageService
+    finder: ImageFinder
     generations: GenerationService
     image_url: Callable[[str], str]
     caller: str

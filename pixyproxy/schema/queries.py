@@ -1,20 +1,39 @@
 """GraphQL: finding images and generations."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import strawberry
 from strawberry import UNSET
 
 from pixyproxy.core.exceptions import GenerationNotFoundError, ImageNotFoundError
 from pixyproxy.core.models import Generation, GenerationStatus, ImageDetail
+from pixyproxy.schema.connections import (
+    Counting,
+    ImageConnectionType,
+    ImageFilter,
+    ImageOrder,
+)
 from pixyproxy.schema.context import PixyInfo
 from pixyproxy.schema.types import GenerationType, ImageDetailType
-from pixyproxy.service.image_service import MAX_PAGE_SIZE
+from pixyproxy.service.image_finder import MAX_PAGE_SIZE, ImageCriteria
 
 Page = Annotated[int, strawberry.argument(description="Which page, from 1.")]
 Size = Annotated[
     int, strawberry.argument(description=f"How many on a page, from 1 to {MAX_PAGE_SIZE}.")
 ]
+Filter = Annotated[
+    ImageFilter | None,
+    strawberry.argument(name="filter", description="What the images must meet."),
+]
+
+
+def _criterion(name: str) -> Any:
+    return strawberry.argument(description=ImageCriteria.model_fields[name].description)
+
+
+def _criteria(given: ImageFilter | None) -> dict[str, Any]:
+    return given.criteria() if given else {}
 
 
 @strawberry.type(description="What can be asked.")
@@ -38,43 +57,82 @@ class Query:
 
     @strawberry.field(
         graphql_type=list[ImageDetailType],
-        description="A page of all images, newest first; beyond the end it is empty.",
+        description="A page of all images, newest first; beyond the end it is empty. Or, with "
+        "`guids`, just those images, in this order. For long lists: `imageConnection`.",
     )
-    async def images(self, info: PixyInfo, page: Page = 1, size: Size = 20) -> list[ImageDetail]:
-        """Return a page of all images."""
-        return await info.context.images.list_images(page=page, size=size)
+    async def images(
+        self,
+        info: PixyInfo,
+        page: Page = 1,
+        size: Size = 20,
+        guids: Annotated[
+            list[strawberry.ID] | None,
+            strawberry.argument(description=f"The images' GUIDs, at most {MAX_PAGE_SIZE}."),
+        ] = UNSET,
+    ) -> list[ImageDetail]:
+        """Return a page of all images, or some by their GUIDs."""
+        if guids is not UNSET and guids is not None:
+            return await info.context.finder.get_images(guids)
+        return await info.context.finder.list_images(page=page, size=size)
 
     @strawberry.field(
         graphql_type=list[ImageDetailType],
         description="A page of the images that meet all criteria, newest first; with none, of all "
-        "images. Words match whole, all of them, in any order, whatever the case.",
+        "images. Pages go to the 10,000th match; for more: `imageConnection`.",
     )
     async def search(
         self,
         info: PixyInfo,
-        query: Annotated[
-            str | None,
-            strawberry.argument(description="Words in prompt or filename, or a GUID."),
-        ] = UNSET,
-        prompt: Annotated[
-            str | None, strawberry.argument(description="Words that the prompt has.")
-        ] = UNSET,
-        filename: Annotated[
-            str | None, strawberry.argument(description="Words that the filename has.")
-        ] = UNSET,
-        guid: Annotated[str | None, strawberry.argument(description="Exactly this GUID.")] = UNSET,
+        query: Annotated[str | None, _criterion("query")] = UNSET,
+        prompt: Annotated[str | None, _criterion("prompt")] = UNSET,
+        filename: Annotated[str | None, _criterion("filename")] = UNSET,
+        guid: Annotated[str | None, _criterion("guid")] = UNSET,
+        filter_: Filter = UNSET,
         page: Page = 1,
         size: Size = 20,
     ) -> list[ImageDetail]:
         """Return a page of the images that meet all criteria."""
-        return await info.context.images.search_images(
-            query=query or None,
-            prompt=prompt or None,
-            filename=filename or None,
-            guid=guid or None,
-            page=page,
-            size=size,
+        given = {"query": query, "prompt": prompt, "filename": filename, "guid": guid}
+        criteria = {name: text for name, text in given.items() if text is not UNSET}
+        return await info.context.finder.search_images(
+            _criteria(filter_) | criteria, page=page, size=size
         )
+
+    @strawberry.field(
+        graphql_type=ImageConnectionType,
+        description="The images that meet the filter, by cursors, after Relay's specification: a "
+        "place in the list stays the same while images are added. "
+        "Without `first` and `last` the first 20.",
+    )
+    async def image_connection(
+        self,
+        info: PixyInfo,
+        first: Annotated[int | None, strawberry.argument(description="How many.")] = UNSET,
+        after: Annotated[
+            str | None, strawberry.argument(description="What follows this cursor.")
+        ] = UNSET,
+        last: Annotated[
+            int | None, strawberry.argument(description="How many, from the end.")
+        ] = UNSET,
+        before: Annotated[
+            str | None, strawberry.argument(description="What precedes this cursor.")
+        ] = UNSET,
+        filter_: Filter = UNSET,
+        order_by: Annotated[
+            ImageOrder, strawberry.argument(description="In which order.")
+        ] = ImageOrder.NEWEST_FIRST,
+    ) -> ImageConnectionType:
+        """Return a part of the list."""
+        finder = info.context.finder
+        criteria = _criteria(filter_)
+        slice_ = {"first": first, "after": after, "last": last, "before": before}
+        connection = await finder.connect_images(
+            criteria,
+            newest_first=order_by is ImageOrder.NEWEST_FIRST,
+            **{name: value for name, value in slice_.items() if value is not UNSET},
+        )
+        counting = Counting(partial(finder.count_images, criteria))
+        return ImageConnectionType(connection=connection, counting=counting)
 
     @strawberry.field(
         graphql_type=GenerationType | None,

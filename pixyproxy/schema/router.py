@@ -66,6 +66,7 @@ def make_graphql_router(
         services = connection.state.services
         return Context(
             services.images,
+            services.finder,
             services.generations,
             image_url,
             connection.state.caller,

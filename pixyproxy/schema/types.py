@@ -35,6 +35,7 @@ class ImageDetailType:
     model: str = _field_of(ImageDetail, "model")
     revised_prompt: str | None = _field_of(ImageDetail, "revised_prompt")
     parameters: JSON = _field_of(ImageDetail, "parameters")
+    tags: list[str] = _field_of(ImageDetail, "tags")
 
     @strawberry.field(description="Where the image's bytes are served, for good.")
     def url(self, info: PixyInfo) -> str:

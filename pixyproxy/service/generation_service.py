@@ -22,8 +22,8 @@ from pixyproxy.core.models import (
 from pixyproxy.data.generation_repository import GenerationRepository
 from pixyproxy.data.image_repository import ImageRepositoryInterface
 from pixyproxy.service.generation_watch import Progress
+from pixyproxy.service.image_finder import Paging
 from pixyproxy.service.image_generator import ImageGenerator, Terms
-from pixyproxy.service.image_service import Paging
 from pixyproxy.service.validation import validate
 
 RETRIABLE = (GenerationStatus.FAILED, GenerationStatus.UNKNOWN, GenerationStatus.CANCELLED)

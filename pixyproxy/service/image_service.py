@@ -1,57 +1,21 @@
-"""The images: made, found and read. Both faces show this one service."""
+"""The images: made and read. Both faces show this one service."""
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from pixyproxy.core.cache import BoundedCache
-from pixyproxy.core.exceptions import (
-    ConstraintViolationError,
-    FieldFault,
-    ImageNotFoundError,
-    ImageStoreError,
-)
+from pixyproxy.core.exceptions import ImageNotFoundError, ImageStoreError
 from pixyproxy.core.guid import is_guid
-from pixyproxy.core.models import ImageDetail, ImageDetailCreate, Text
-from pixyproxy.core.text import words
+from pixyproxy.core.models import ImageDetail, ImageDetailCreate
 from pixyproxy.data.image_repository import ImageRepositoryInterface
-from pixyproxy.data.image_search import ImageSearch
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.service.image_generator import ImageGenerator, Terms
 from pixyproxy.service.image_loader import ImageLoader
 from pixyproxy.service.validation import validate
 
-MAX_PAGE = 2**31 - 1
-"""The largest integer of GraphQL; REST has the same bound."""
-MAX_PAGE_SIZE = 100
-MAX_QUERY_CHARS = 1000
-MAX_QUERY_WORDS = 50
-"""More words than this, and databases take more time to plan the search than to run it."""
-
 _CACHE_ENTRIES = 10_000
 _CACHE_BYTES = 32 * 2**20
 _DETAIL_BYTES = 2_000
 """About what an ImageDetail takes in memory, beside its prompts."""
-
-
-class Paging(BaseModel):
-    """Which part of a list is asked for."""
-
-    model_config = ConfigDict(strict=True)
-
-    page: int = Field(ge=1, le=MAX_PAGE)
-    size: int = Field(ge=1, le=MAX_PAGE_SIZE)
-
-
-class SearchCriteria(BaseModel):
-    """What is searched for, as a caller gives it."""
-
-    model_config = ConfigDict(strict=True)
-
-    query: Text | None = Field(None, max_length=MAX_QUERY_CHARS)
-    prompt: Text | None = Field(None, max_length=MAX_QUERY_CHARS)
-    filename: Text | None = Field(None, max_length=MAX_QUERY_CHARS)
-    guid: Text | None = Field(None, max_length=MAX_QUERY_CHARS)
 
 
 class ImageService:
@@ -96,42 +60,6 @@ class ImageService:
         if image is None:
             raise ImageNotFoundError
         return image
-
-    async def list_images(self, *, page: int, size: int) -> list[ImageDetail]:
-        """Return a page of all images, newest first; beyond the end it is empty."""
-        paging = validate(Paging, {"page": page, "size": size})
-        async with self._repository.open_context() as context:
-            return await self._repository.list_images(context, page=paging.page, size=paging.size)
-
-    async def search_images(
-        self,
-        *,
-        query: str | None = None,
-        prompt: str | None = None,
-        filename: str | None = None,
-        guid: str | None = None,
-        page: int,
-        size: int,
-    ) -> list[ImageDetail]:
-        """Return a page of the images that meet all criteria, newest first; with none, of all."""
-        paging = validate(Paging, {"page": page, "size": size})
-        given = {"query": query, "prompt": prompt, "filename": filename, "guid": guid}
-        # Forms send fields that were left empty: blank is no criterion.
-        criteria = {
-            name: text for name, text in validate(SearchCriteria, given) if text and text.strip()
-        }
-        faults = [
-            FieldFault(name, f"must have at most {MAX_QUERY_WORDS} words")
-            for name, text in criteria.items()
-            if len(words(text)) > MAX_QUERY_WORDS
-        ]
-        if faults:
-            raise ConstraintViolationError(faults)
-        search = ImageSearch(**criteria)
-        async with self._repository.open_context() as context:
-            return await self._repository.search_images(
-                context, search, page=paging.page, size=paging.size
-            )
 
     async def read_content(self, image: ImageDetail) -> memoryview:
         """Return the image's bytes, as the model gave them. Raises ImageStoreError."""

@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from pixyproxy.service.generation_service import GenerationService
 from pixyproxy.service.health import Health
+from pixyproxy.service.image_finder import ImageFinder
 from pixyproxy.service.image_service import ImageService
 from pixyproxy.web.access import Access
 
@@ -58,6 +59,11 @@ async def _images(connection: HTTPConnection) -> ImageService:
     return images_of(connection)
 
 
+async def _finder(connection: HTTPConnection) -> ImageFinder:
+    finder: ImageFinder = connection.state.services.finder
+    return finder
+
+
 async def _generations(connection: HTTPConnection) -> GenerationService:
     generations: GenerationService = connection.state.services.generations
     return generations
@@ -69,6 +75,7 @@ async def _health(connection: HTTPConnection) -> Health:
 
 
 Images = Annotated[ImageService, Depends(_images)]
+Finder = Annotated[ImageFinder, Depends(_finder)]
 Generations = Annotated[GenerationService, Depends(_generations)]
 HealthOfService = Annotated[Health, Depends(_health)]
 ImageUrl = Annotated[Callable[[str], str], Depends(make_image_url)]

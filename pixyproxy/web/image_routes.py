@@ -7,11 +7,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault, StillRunningError
 from pixyproxy.core.models import ContentType, ImageDetail, ImageDetailCreate
-from pixyproxy.service.image_service import MAX_QUERY_CHARS
+from pixyproxy.service.image_finder import MAX_PAGE_SIZE
 from pixyproxy.web.content import content_headers, is_unmodified
+from pixyproxy.web.criteria import Criteria
 from pixyproxy.web.dependencies import (
     Authenticated,
     AuthenticatedContent,
+    Finder,
     Generations,
     Images,
     ImageUrl,
@@ -21,7 +23,7 @@ from pixyproxy.web.dependencies import (
 from pixyproxy.web.generation_routes import ACCEPTED, submit, tell_still_running
 from pixyproxy.web.models import ImageDetailWithUrl
 from pixyproxy.web.openapi import MAY_NEED_KEY, NEEDS_KEY, REPLAYED, header, problems
-from pixyproxy.web.paging import Page, Size, link_pages
+from pixyproxy.web.paging import After, Before, Page, Size, find_page
 from pixyproxy.web.routing import BareRoute
 from pixyproxy.web.submission import (
     JSON,
@@ -37,9 +39,9 @@ router = APIRouter(prefix="/image", tags=["images"])
 bare_router = APIRouter(prefix="/image", tags=["images"], route_class=BareRoute)
 
 Guid = Annotated[str, Path(description="The image's GUID.")]
-Criterion = Annotated[
-    str | None,
-    Query(max_length=MAX_QUERY_CHARS, json_schema_extra={"pattern": r"^[^\x00]*$"}),
+Guids = Annotated[
+    list[Annotated[str, Query(max_length=36)]] | None,
+    Query(description="Just the images with these GUIDs, in this order.", max_length=MAX_PAGE_SIZE),
 ]
 
 _CREATED: dict[int | str, dict[str, Any]] = {
@@ -112,14 +114,25 @@ async def create_image(
 async def list_images(
     request: Request,
     response: Response,
-    images: Images,
+    finder: Finder,
     image_url: ImageUrl,
+    guid: Guids = None,
     page: Page = 1,
     size: Size = 20,
+    after: After = None,
+    before: Before = None,
 ) -> list[ImageDetailWithUrl]:
-    """Return a page of all images, newest first. The `Link` header names the pages beside it."""
-    details = await images.list_images(page=page, size=size)
-    link_pages(request, response, details, page, size)
+    """Return a page of all images, newest first, or the images with these GUIDs.
+
+    The `Link` header names the pages beside it. Pages by number are for the beginning of the list;
+    cursors go on to its end, and nothing is seen twice or passed over when images are added.
+    """
+    if guid is not None:
+        details = await finder.get_images(guid)
+    else:
+        details = await find_page(
+            request, response, finder, {}, page=page, size=size, after=after, before=before
+        )
     return [_with_url(detail, image_url) for detail in details]
 
 
@@ -133,25 +146,21 @@ async def list_images(
 async def search_images(
     request: Request,
     response: Response,
-    images: Images,
+    finder: Finder,
     image_url: ImageUrl,
-    query: Annotated[
-        Criterion, Query(description="Words in prompt or filename, or a GUID.")
-    ] = None,
-    prompt: Annotated[Criterion, Query(description="Words that the prompt has.")] = None,
-    filename: Annotated[Criterion, Query(description="Words that the filename has.")] = None,
-    guid: Annotated[Criterion, Query(description="Exactly this GUID.")] = None,
+    criteria: Criteria,
     page: Page = 1,
     size: Size = 20,
+    after: After = None,
+    before: Before = None,
 ) -> list[ImageDetailWithUrl]:
     """Return a page of the images that meet all criteria, newest first; with none, of all images.
 
-    Words match whole, all of them, in any order, whatever the case.
+    Pages by number go to the 10,000th match, cursors to the last.
     """
-    details = await images.search_images(
-        query=query, prompt=prompt, filename=filename, guid=guid, page=page, size=size
+    details = await find_page(
+        request, response, finder, criteria, page=page, size=size, after=after, before=before
     )
-    link_pages(request, response, details, page, size)
     return [_with_url(detail, image_url) for detail in details]
 
 

@@ -1,4 +1,4 @@
-"""Lists come in pages; the `Link` header names the pages beside one."""
+"""Lists come in pages, by number or by cursor; the `Link` header names the pages beside one."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -6,21 +6,81 @@ from typing import Annotated, Any
 from fastapi import Query, Request, Response
 from starlette.datastructures import URL
 
-from pixyproxy.service.image_service import MAX_PAGE, MAX_PAGE_SIZE
+from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
+from pixyproxy.core.models import ImageDetail
+from pixyproxy.service.cursors import MAX_CURSOR_CHARS
+from pixyproxy.service.image_finder import MAX_PAGE, MAX_PAGE_SIZE, ImageFinder
 
 Page = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Which page, from 1.")]
 Size = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many on a page.")]
+After = Annotated[
+    str | None,
+    Query(
+        max_length=MAX_CURSOR_CHARS,
+        description="What follows this cursor, instead of a page by number; empty: the beginning. "
+        "`Link` names the pages beside the one that is answered.",
+    ),
+]
+Before = Annotated[
+    str | None,
+    Query(max_length=MAX_CURSOR_CHARS, description="What precedes this cursor; as `Link` has it."),
+]
+
+
+async def find_page(
+    request: Request,
+    response: Response,
+    finder: ImageFinder,
+    criteria: dict[str, Any],
+    *,
+    page: int,
+    size: int,
+    after: str | None,
+    before: str | None,
+) -> list[ImageDetail]:
+    """Return the page that is asked for, by number or by cursor, and link those beside it."""
+    if after is None and before is None:
+        found = await finder.search_images(criteria, page=page, size=size)
+        link_pages(request, response, found, page, size)
+        return found
+    if page != 1 or (after is not None and before is not None):
+        message = "must not go with page, nor both cursors with each other"
+        raise ConstraintViolationError([FieldFault("before" if before else "after", message)])
+    slice_: dict[str, Any] = {"first": size, "after": after}
+    if before is not None:
+        slice_ = {"last": size, "before": before}
+    connection = await finder.connect_images(criteria, **slice_)
+    links = {}
+    if connection.edges and connection.has_previous_page:
+        links["prev"] = {"before": connection.edges[0].cursor}
+    if connection.edges and connection.has_next_page:
+        links["next"] = {"after": connection.edges[-1].cursor}
+    _link(request, response, links, without=("after", "before"))
+    return [edge.node for edge in connection.edges]
 
 
 def link_pages(
     request: Request, response: Response, found: Sequence[Any], page: int, size: int
 ) -> None:
     """Name the pages before and after the one that holds `found` (RFC 8288)."""
-    url = URL(scope={**request.scope, "server": None, "headers": []})
-    links = []
+    links = {}
     if page > 1:
-        links.append(f'<{url.include_query_params(page=page - 1)}>; rel="prev"')
+        links["prev"] = {"page": page - 1}
     if len(found) == size and page < MAX_PAGE:
-        links.append(f'<{url.include_query_params(page=page + 1)}>; rel="next"')
+        links["next"] = {"page": page + 1}
+    _link(request, response, links)
+
+
+def _link(
+    request: Request,
+    response: Response,
+    links: dict[str, dict[str, Any]],
+    without: Sequence[str] = (),
+) -> None:
+    url = URL(scope={**request.scope, "server": None, "headers": []})
+    url = url.remove_query_params(without)
     if links:
-        response.headers["Link"] = ", ".join(links)
+        response.headers["Link"] = ", ".join(
+            f'<{url.include_query_params(**parameters)}>; rel="{rel}"'
+            for rel, parameters in links.items()
+        )

@@ -44,7 +44,8 @@ class PatientRepository(ImageRepository):
 
 def put_in(services: Services, kind: type[ImageRepository]) -> None:
     """Put another repository in the place of the service's own."""
-    services.images._repository = kind(services.images._repository.open_context)
+    repository = kind(services.images._repository.open_context)
+    services.images._repository = services.finder._repository = repository
 
 
 @asynccontextmanager

@@ -71,7 +71,7 @@ class Kept:
         self.sql(f"UPDATE attempts SET status = 'sent' WHERE generation_guid = '{guid}'")
 
     async def is_listed(self, image: ImageDetail) -> bool:
-        listed = await self.services.images.list_images(page=1, size=100)
+        listed = await self.services.finder.list_images(page=1, size=100)
         return image in listed
 
     async def check(self, *, repair: bool = False) -> Found:

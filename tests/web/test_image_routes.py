@@ -26,6 +26,7 @@ FIELDS = [
     "revised_prompt",
     "parameters",
     "generation_guid",
+    "tags",
 ]
 RFC_3339_IN_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 NOT_GUIDS = [
