@@ -7,6 +7,7 @@ those are made faster.
 import os
 import secrets
 from datetime import datetime
+from typing import get_type_hints
 from typing import Annotated
 
 import strawberry
@@ -45,6 +46,7 @@ class ImageType:
     model: str
     revised_prompt: str | None
     parameters: JSON
+    tags: list[str]
 
     @strawberry.field
     def url(self) -> str:
@@ -55,8 +57,8 @@ class ImageType:
 _detail = dict(example_image(0))
 _image = Image(**_detail, url=f"http://127.0.0.1:8000/image/{_detail['guid']}/content")
 _images = [
-    ImageType(**example_image(number).model_dump(exclude={"generation_guid"}))
-    for number in range(100)
+    ImageType(**{name: getattr(image, name) for name in get_type_hints(ImageType)})
+    for image in map(example_image, range(100))
 ]
 
 

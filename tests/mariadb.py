@@ -25,10 +25,14 @@ def free_port() -> int:
 
 
 class MariaDB:
-    """A server of its own folder and port, with a user `root` without a password."""
+    """A server of its own folder and port, with a user `root` without a password.
 
-    def __init__(self, folder: Path) -> None:
+    The folder may hold what an earlier one left.
+    """
+
+    def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
+        self._options = options
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -38,15 +42,8 @@ class MariaDB:
         return f"mysql://root@127.0.0.1:{self._port}"
 
     def __enter__(self) -> Self:
-        program = require_program("mariadb-install-db")
-        command = [
-            program,
-            "--no-defaults",
-            f"--datadir={self._folder}/data",
-            "--auth-root-authentication-method=normal",
-        ]
-        command += ["--user=root"] if os.geteuid() == 0 else []
-        subprocess.run([*command, "--skip-test-db"], check=True, stdout=subprocess.DEVNULL)
+        if not (self._folder / "data").exists():
+            self._install()
         self.start()
         return self
 
@@ -70,6 +67,7 @@ class MariaDB:
             "--bind-address=127.0.0.1",
             "--innodb-buffer-pool-size=64M",
             "--performance-schema=OFF",
+            *self._options,
         ]
         command += ["--user=root"] if os.geteuid() == 0 else []
         with (self._folder / "log").open("ab") as log:
@@ -91,6 +89,12 @@ class MariaDB:
         assert self._process is not None
         self._process.wait()
 
+    def stop(self) -> None:
+        """Let the server end in order."""
+        self._signal(signal.SIGTERM)
+        assert self._process is not None
+        self._process.wait()
+
     def pause(self) -> None:
         """Let the server stand still: connections stay open and nothing answers."""
         self._signal(signal.SIGSTOP)
@@ -98,6 +102,17 @@ class MariaDB:
     def resume(self) -> None:
         """Let a paused server go on."""
         self._signal(signal.SIGCONT)
+
+    def _install(self) -> None:
+        program = require_program("mariadb-install-db")
+        command = [
+            program,
+            "--no-defaults",
+            f"--datadir={self._folder}/data",
+            "--auth-root-authentication-method=normal",
+        ]
+        command += ["--user=root"] if os.geteuid() == 0 else []
+        subprocess.run([*command, "--skip-test-db"], check=True, stdout=subprocess.DEVNULL)
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None

@@ -98,7 +98,7 @@ class ImageRepository:
     async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
         """Add a row, or return False where one has this GUID already."""
         try:
-            await context.execute(_INSERT, _to_row(image))
+            await context.execute(_INSERT, to_row(image))
         except IntegrityError:
             return False
         return True
@@ -213,7 +213,8 @@ _FILES = (
 )
 
 
-def _to_row(image: ImageDetail) -> dict[str, Any]:
+def to_row(image: ImageDetail) -> dict[str, Any]:
+    """Return the row of an image, but for its id."""
     return image.model_dump() | {
         "content_type": image.content_type.value,
         "prompt_words": searchable(image.prompt),
