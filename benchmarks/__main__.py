@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from benchmarks.archive import measure_archive
 from benchmarks.data import databases, fill
 from benchmarks.figures import Figure, table
 from benchmarks.machine import describe_machine
@@ -22,6 +23,7 @@ _RESULTS = Path(__file__).with_name("results")
 _DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 _BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 _KINDS = ("sqlite", "mysql")
+_NAMES = [*BENCHMARKS, "archive"]
 
 
 def main() -> int:
@@ -47,14 +49,17 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
-    parser.add_argument("--only", choices=BENCHMARKS, action="append", metavar="NAME",
-                        help=f"one of {', '.join(BENCHMARKS)}; may be given again")  # fmt: skip
+    parser.add_argument("--only", choices=_NAMES, action="append", metavar="NAME",
+                        help=f"one of {', '.join(_NAMES)}; may be given again")  # fmt: skip
+    parser.add_argument("--images", type=int, metavar="N", help="how many the archive has, which "
+                        f"is made once and kept in {_RESULTS.name}/; default {ROWS:,}")  # fmt: skip
     parser.add_argument("--database", choices=[*_KINDS, "both"], default="both")
     parser.add_argument("--quick", action="store_true", help="less of everything, for trying")
     parser.add_argument("--runs", type=int, help=f"alternating runs; default {RUNS}")
     parser.add_argument("--write", action="store_true", help=f"put them into {_DOCUMENT.name}")
     options = parser.parse_args()
-    options.names = options.only or list(BENCHMARKS)
+    options.names = options.only or _NAMES
+    options.images = options.images or (QUICK_ROWS if options.quick else ROWS)
     options.kinds = _KINDS if options.database == "both" else (options.database,)
     options.runs = options.runs or (QUICK_RUNS if options.quick else RUNS)
     whole = options.kinds == _KINDS and not options.only and not options.quick
@@ -66,7 +71,7 @@ def _options() -> argparse.Namespace:
 def _faults(kinds: Sequence[str], names: Sequence[str]) -> Iterable[str]:
     if not {MEASURED_CORE, OTHER_CORE} <= os.sched_getaffinity(0):
         yield f"the cores {MEASURED_CORE} and {OTHER_CORE} are needed"
-    programs = {"wrk": "wrk"}
+    programs = {"wrk": "wrk"} if set(names) - {"archive"} else {}
     if "content" in names:
         programs["nginx"] = "nginx"
     if "mysql" in kinds:
@@ -77,8 +82,17 @@ def _faults(kinds: Sequence[str], names: Sequence[str]) -> Iterable[str]:
 
 
 def _measure(options: argparse.Namespace) -> list[Figure]:
-    figures = []
     _RESULTS.mkdir(exist_ok=True)
+    figures = _measure_services(options) if set(options.names) - {"archive"} else []
+    if "archive" in options.names:
+        for kind in options.kinds:
+            print(f"{kind}: archive of {options.images:,} images", flush=True)
+            figures += measure_archive(kind, options.images, options.runs)
+    return figures
+
+
+def _measure_services(options: argparse.Namespace) -> list[Figure]:
+    figures = []
     folder = Path(tempfile.mkdtemp(dir=_RESULTS))
     try:
         for kind in options.kinds:
@@ -95,7 +109,7 @@ def _measure(options: argparse.Namespace) -> list[Figure]:
                     options.runs,
                     QUICK_SECONDS if options.quick else SECONDS,
                 )
-                for name in options.names:
+                for name in filter(BENCHMARKS.__contains__, options.names):
                     print(f"{kind}: {name}, ours and beside", flush=True)
                     figures += BENCHMARKS[name](bench)
     finally:

@@ -7,8 +7,7 @@ those are made faster.
 import os
 import secrets
 from datetime import datetime
-from typing import get_type_hints
-from typing import Annotated
+from typing import Annotated, get_type_hints
 
 import strawberry
 from fastapi import Depends, FastAPI, Header, HTTPException
