@@ -303,6 +303,10 @@ async def test_a_list_costs_one_statement_more(client: httpx2.AsyncClient) -> No
     with counted_reads() as statements:
         listed = await data(client, "{ generations { guid images { guid } } }")
         assert len(statements) == 1  # the list itself is not counted
+    connection = "{ imageConnection { nodes { guid generation { guid images { guid } } } } }"
+    with counted_reads() as statements:
+        await data(client, connection)
+        assert len(statements) == 4  # the ids, the images, their generations, and those' images
     assert {generation["guid"] for generation in listed["generations"]} == guids
     assert all(len(generation["images"]) == 1 for generation in listed["generations"])
 
