@@ -1,7 +1,7 @@
 """Finding images: pages and connections of all of them, or of those that meet criteria."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
 from pixyproxy.core.models import Choice, ContentType, Count, ImageDetail, TagName, Text
+from pixyproxy.core.query import parse_query
 from pixyproxy.core.text import words
 from pixyproxy.data.image_repository import ImageRepositoryInterface
 from pixyproxy.data.image_search import ImageSearch, Orientation
@@ -22,6 +23,8 @@ MAX_PAGE_SIZE = 100
 MAX_QUERY_CHARS = 1000
 MAX_QUERY_WORDS = 50
 """More words than this, and databases take more time to plan the search than to run it."""
+MAX_QUERY_PREFIXES = 10
+"""Each stands for many words."""
 MAX_PAGED = 10_000
 """So many matches of a search can be paged through by number; cursors go on to the end."""
 MAX_TAGS = 20
@@ -192,6 +195,7 @@ class ImageFinder:
 
 
 _DEFAULT_SIZE = 20
+_TEXTS = ("query", "prompt", "filename")
 
 
 def make_search(given: dict[str, Any]) -> ImageSearch:
@@ -203,15 +207,17 @@ def make_search(given: dict[str, Any]) -> ImageSearch:
         if not (isinstance(value, str) and not value.strip())
     }
     criteria = validate(ImageCriteria, filled).model_dump(exclude_none=True)
-    faults = [
-        FieldFault(name, f"must have at most {MAX_QUERY_WORDS} words")
-        for name in ("query", "prompt", "filename")
-        if len(words(criteria.get(name, ""))) > MAX_QUERY_WORDS
-    ]
-    if faults:
+    if faults := [fault for name in _TEXTS for fault in _excesses(name, criteria.get(name, ""))]:
         raise ConstraintViolationError(faults)
     dimensions = criteria.pop("dimensions", None)
     if dimensions is not None:
         width, height = map(int, dimensions.split("x"))
         criteria["size"] = width, height
     return ImageSearch(**criteria | {"tags": tuple(criteria.get("tags", ()))})
+
+
+def _excesses(name: str, text: str) -> Iterator[FieldFault]:
+    if len(words(text)) > MAX_QUERY_WORDS:
+        yield FieldFault(name, f"must have at most {MAX_QUERY_WORDS} words")
+    elif sum(clause.is_prefix for clause in parse_query(text)) > MAX_QUERY_PREFIXES:
+        yield FieldFault(name, f"must have at most {MAX_QUERY_PREFIXES} beginnings of words")

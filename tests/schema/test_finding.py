@@ -107,6 +107,7 @@ async def test_a_slice_lies_between_two_cursors(client: httpx2.AsyncClient) -> N
         ({"after": "x" * 10_000}, "after"),
         ({"filter": {"query": "x" * 1001}}, "query"),
         ({"filter": {"query": "x " * 51}}, "query"),
+        ({"filter": {"prompt": " ".join(f"x{n}*" for n in range(11))}}, "prompt"),
         ({"filter": {"dimensions": "large"}}, "dimensions"),
         ({"filter": {"contentType": "text/html"}}, "content_type"),
         ({"filter": {"createdAfter": "2026-11-20T10:00:00"}}, "created_after"),
