@@ -21,7 +21,7 @@ from pixyproxy.schema.limits import Limits
 from pixyproxy.schema.router import GRAPHQL_PATH, make_graphql_router
 from pixyproxy.schema.sockets import Sockets
 from pixyproxy.settings import Settings
-from pixyproxy.web import generation_routes, health_routes, image_routes
+from pixyproxy.web import curation_routes, generation_routes, health_routes, image_routes
 from pixyproxy.web.access import Access
 from pixyproxy.web.dependencies import authenticate, make_image_url, public
 from pixyproxy.web.errors import AnswerErrors, ExceptionHandler
@@ -62,6 +62,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
                 give_up=services.generator.give_up_drawing,
             ):
                 services.generator.start()
+                services.housekeeping.start()
                 when_started()
                 yield State(services=services, request_pace=RequestPace(settings.request_timeout_s))
 
@@ -86,6 +87,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         app,
         image_routes.router,
         image_routes.bare_router,
+        curation_routes.router,
         generation_routes.router,
         health_routes.router,
         make_graphql_router(
@@ -117,7 +119,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["DELETE", "GET", "POST"],
+            allow_methods=["DELETE", "GET", "PATCH", "POST"],
             allow_headers=[
                 "Authorization",
                 "Content-Type",

@@ -3,20 +3,28 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
+from pixyproxy.data.archive import Archive
+from pixyproxy.data.curation_repository import CurationRepository
 from pixyproxy.data.generation_repository import GenerationRepository
 from pixyproxy.data.image_repository import ImageRepository
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.data.init import open_database
+from pixyproxy.service.curation import Curation
 from pixyproxy.service.fsck import Fsck
 from pixyproxy.service.generation_service import GenerationService
 from pixyproxy.service.health import Health
+from pixyproxy.service.housekeeping import Housekeeping
 from pixyproxy.service.image_fetcher import ImageFetcher
 from pixyproxy.service.image_finder import ImageFinder
 from pixyproxy.service.image_generator import ImageGenerator
 from pixyproxy.service.image_service import ImageService
 from pixyproxy.service.providers.sketch import SketchProvider
 from pixyproxy.settings import Settings
+
+BLOCK_DEADLINE_S = 20
+"""A block is some 25,000 rows, in one transaction that nobody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,8 @@ class Services:
 
     images: ImageService
     finder: ImageFinder
+    curation: Curation
+    housekeeping: Housekeeping
     generations: GenerationService
     generator: ImageGenerator
     health: Health
@@ -46,6 +56,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(database.aclose)
         await database.migrate()
         repository = ImageRepository(database.open_context)
+        archive = Archive(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))
         key = settings.openai_api_key
         api_key = key.get_secret_value() if key else None
         generations = GenerationRepository(database.open_context)
@@ -68,9 +79,24 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(generator.aclose)
         images = ImageService(repository, store=store, generator=generator)
         stack.push_async_callback(images.aclose)
+
+        async def forget(guid: str) -> None:
+            images.forget(guid)
+
+        curation = Curation(
+            repository,
+            CurationRepository(database.open_context, archive),
+            archive,
+            store=store,
+            forget=forget,
+        )
+        housekeeping = Housekeeping(repository, archive, curation)
+        stack.push_async_callback(housekeeping.aclose)
         yield Services(
             images=images,
             finder=ImageFinder(repository),
+            curation=curation,
+            housekeeping=housekeeping,
             generations=GenerationService(repository, generations, generator=generator),
             generator=generator,
             health=Health(

@@ -1,5 +1,6 @@
 """A cache that is bounded in entries and in bytes."""
 
+import time
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
@@ -15,15 +16,22 @@ class BoundedCache(Generic[Key, Value]):
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._entries: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+        self._entries: OrderedDict[Key, tuple[Value, int, float]] = OrderedDict()
 
-    def get(self, key: Key) -> Value | None:
-        """Return the value kept under `key`, if it is still there."""
+    def get(self, key: Key, *, max_age_s: float | None = None) -> Value | None:
+        """Return the value kept under `key`, if it is still there, and not too old."""
         entry = self._entries.get(key)
         if entry is None:
             return None
         self._entries.move_to_end(key)
+        if max_age_s is not None and time.monotonic() - entry[2] > max_age_s:
+            return None
         return entry[0]
+
+    def drop(self, key: Key) -> None:
+        """Forget what is kept under `key`."""
+        _, size, _ = self._entries.pop(key, (None, 0, 0.0))
+        self._bytes -= size
 
     def put(self, key: Key, value: Value, *, size: int) -> None:
         """Keep `value`, which takes about `size` bytes, and drop what was not used for longest.
@@ -32,9 +40,8 @@ class BoundedCache(Generic[Key, Value]):
         """
         if size > self._max_bytes:
             return
-        _, old_size = self._entries.pop(key, (None, 0))
-        self._bytes += size - old_size
-        self._entries[key] = (value, size)
+        self.drop(key)
+        self._bytes += size
+        self._entries[key] = (value, size, time.monotonic())
         while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
-            _, (_, dropped) = self._entries.popitem(last=False)
-            self._bytes -= dropped
+            self.drop(next(iter(self._entries)))

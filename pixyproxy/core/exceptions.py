@@ -17,6 +17,7 @@
     │  ├─ GenerationCancelledError        generation-cancelled
     │  └─ StillRunningError               still-running
     ├─ ImageNotFoundError               image-not-found
+    ├─ ImageGoneError                   image-gone
     ├─ AuthenticationError              unauthenticated
     ├─ OverloadedError                  overloaded
     └─ StorageException                 keeping is at fault
@@ -193,6 +194,13 @@ class ImageNotFoundError(PixyProxyException):
 
     code = "image-not-found"
     default_message = "There is no image with this GUID."
+
+
+class ImageGoneError(PixyProxyException):
+    """The image was deleted, for good."""
+
+    code = "image-gone"
+    default_message = "This image was deleted."
 
 
 class AuthenticationError(PixyProxyException):

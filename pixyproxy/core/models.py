@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from pixyproxy.core.text import fold_tag
+
 MAX_PROMPT_CHARS = 32_000
 """The longest prompt any known model takes (GPT image models, OpenAI's API reference)."""
 MAX_TAG_CHARS = 64
@@ -63,7 +65,7 @@ def _is_key(text: str) -> str:
 
 
 def _as_tag(text: str) -> str:
-    tag = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    tag = fold_tag(text)
     if not 0 < len(tag) <= MAX_TAG_CHARS:
         raise ValueError(f"must have 1 to {MAX_TAG_CHARS} characters")
     if any(unicodedata.category(char) == "Cc" for char in tag):
@@ -246,6 +248,15 @@ class ImageDetail(BaseModel):
     )
 
 
+class Tag(BaseModel):
+    """A tag, and how many images have it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="The tag itself.")
+    image_count: int = Field(description="How many images have it.")
+
+
 class Count(BaseModel):
     """How many there are."""
 
@@ -265,3 +276,15 @@ class StatsEntry(BaseModel):
     content_type: str = Field(description="Their media type.")
     image_count: int = Field(description="How many images.")
     byte_size: int = Field(description="The size of their files in bytes.")
+
+
+class Stats(BaseModel):
+    """What is kept in all."""
+
+    model_config = ConfigDict(frozen=True)
+
+    image_count: int = Field(description="How many images.")
+    byte_size: int = Field(description="The size of their files in bytes.")
+    entries: tuple[StatsEntry, ...] = Field(
+        description="What there is of each day, model and format, the newest day first."
+    )

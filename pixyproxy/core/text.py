@@ -76,6 +76,11 @@ def searchable(text: str) -> str:
     return f" {' '.join(words(text))} "
 
 
+def fold_tag(text: str) -> str:
+    """Return a tag as it is kept: case, widths and white space made alike."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
 def make_filename(prompt: str, created_at: datetime, guid: str, extension: str) -> str:
     """Return a file name for people: the prompt's beginning, the time, and enough to be unique.
 

@@ -16,7 +16,6 @@ from sqlalchemy.exc import IntegrityError
 from pixyproxy.core.models import ImageDetail, StatsEntry
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.postings import (
-    DELETED,
     SPAN,
     IndexedRow,
     build_postings,
@@ -90,11 +89,12 @@ class Archive:
         block = id_ // self._span
         if block >= await count_blocks(context):
             return
-        ((stats,),) = await context.execute(_LOCKED_STATS, {"number": block})
+        ((stats, deleted),) = await context.execute(_LOCKED_BLOCK, {"number": block})
         counts = _read_stats(stats)
         counts[_kind(image)] -= Counted(1, image.byte_size)
-        await context.execute(_UNCOUNT, {"number": block, "stats": _write_stats(counts)})
-        await self._add_posting(context, block, DELETED, id_)
+        bits = decode(deleted or b"", self._span) | 1 << id_ % self._span
+        parameters = {"stats": _write_stats(counts), "bits": encode(bits, self._span)}
+        await context.execute(_UNCOUNT, {"number": block} | parameters)
 
     async def get_stats(self, context: DatabaseContext) -> list[StatsEntry]:
         """Return counts and bytes by day, model and format, the newest day first."""
@@ -203,11 +203,17 @@ _UPDATE_POSTING = (
     sa.update(search_postings).where(_THAT_POSTING).values(images=sa.bindparam("merged"))
 )
 _STATS = sa.select(archive_blocks.c.stats)
-_LOCKED_STATS = _STATS.where(_IT).with_for_update()
+_LOCKED_BLOCK = (
+    sa.select(archive_blocks.c.stats, archive_blocks.c.deleted).where(_IT).with_for_update()
+)
 _UNCOUNT = (
     sa.update(archive_blocks)
     .where(_IT)
-    .values(image_count=archive_blocks.c.image_count - 1, stats=sa.bindparam("stats"))
+    .values(
+        image_count=archive_blocks.c.image_count - 1,
+        stats=sa.bindparam("stats"),
+        deleted=sa.bindparam("bits"),
+    )
 )
 _DAY = sa.func.date(images.c.created_at)
 _RECENT_STATS = (

@@ -14,7 +14,7 @@ from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.image_search import ImageSearch
 from pixyproxy.data.postings import SPAN
 from pixyproxy.data.search_index import SearchIndex, Span
-from pixyproxy.data.tables import generations, images
+from pixyproxy.data.tables import deleted_images, generations, images
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,9 @@ class ImageRepositoryInterface(Protocol):
         self, context: DatabaseContext, generation_guids: Sequence[str]
     ) -> list[ImageDetail]:
         """Return the images of these generations, the oldest first."""
+
+    async def get_deleted(self, context: DatabaseContext, guids: Sequence[str]) -> set[str]:
+        """Return those of the GUIDs whose images were deleted."""
 
     async def list_images(
         self, context: DatabaseContext, *, page: int, size: int
@@ -110,14 +113,19 @@ class ImageRepository:
         if not possible:
             return []
         rows = await context.execute(_BY_GUIDS, {"guids": possible})
-        return [_to_model(row) for row in rows]
+        return [to_model(row) for row in rows]
 
     async def get_images_of(
         self, context: DatabaseContext, generation_guids: Sequence[str]
     ) -> list[ImageDetail]:
         """Return the images of these generations, the oldest first."""
         rows = await context.execute(_OF_GENERATIONS, {"guids": list(generation_guids)})
-        return [_to_model(row) for row in rows]
+        return [to_model(row) for row in rows]
+
+    async def get_deleted(self, context: DatabaseContext, guids: Sequence[str]) -> set[str]:
+        """Return those of the GUIDs whose images were deleted."""
+        rows = await context.execute(_DELETED, {"guids": list(guids)})
+        return {row[0] for row in rows}
 
     async def list_images(
         self, context: DatabaseContext, *, page: int, size: int
@@ -125,7 +133,7 @@ class ImageRepository:
         """Return a page of all images, newest first; `page` counts from 1."""
         within, skip = await self._index.skip(context, (page - 1) * size)
         parameters = {"below": within.below, "limit": size, "offset": skip}
-        return [_to_model(row) for row in await context.execute(_PAGE, parameters)]
+        return [to_model(row) for row in await context.execute(_PAGE, parameters)]
 
     async def search_images(
         self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
@@ -173,23 +181,26 @@ class ImageRepository:
         if not ids:
             return []
         rows = {row[0]: row[1:] for row in await context.execute(_BY_IDS, {"ids": list(ids)})}
-        return [(id_, _to_model(rows[id_])) for id_ in ids if id_ in rows]
+        return [(id_, to_model(rows[id_])) for id_ in ids if id_ in rows]
 
 
 _INSERT = sa.insert(images)
 _FIELDS = tuple(ImageDetail.model_fields)
-_DETAILS = sa.select(*(images.c[name] for name in _FIELDS))
-_BY_GUIDS = _DETAILS.where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
-_OF_GENERATIONS = _DETAILS.where(
+DETAILS = sa.select(*(images.c[name] for name in _FIELDS))
+_BY_GUIDS = DETAILS.where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
+_DELETED = sa.select(deleted_images.c.guid).where(
+    deleted_images.c.guid.in_(sa.bindparam("guids", expanding=True))
+)
+_OF_GENERATIONS = DETAILS.where(
     images.c.generation_guid.in_(sa.bindparam("guids", expanding=True))
 ).order_by(images.c.id)
 _PAGE = (
-    _DETAILS.where(images.c.id < sa.bindparam("below"))
+    DETAILS.where(images.c.id < sa.bindparam("below"))
     .order_by(images.c.id.desc())
     .limit(sa.bindparam("limit", type_=sa.Integer))
     .offset(sa.bindparam("offset", type_=sa.BigInteger))
 )
-_BY_IDS = sa.select(images.c.id, *_DETAILS.selected_columns).where(
+_BY_IDS = sa.select(images.c.id, *DETAILS.selected_columns).where(
     images.c.id.in_(sa.bindparam("ids", expanding=True))
 )
 _LAST_ID = sa.select(sa.func.max(images.c.id))
@@ -223,5 +234,6 @@ def to_row(image: ImageDetail) -> dict[str, Any]:
     }
 
 
-def _to_model(row: Sequence[Any]) -> ImageDetail:
+def to_model(row: Sequence[Any]) -> ImageDetail:
+    """Return the image of a row of DETAILS."""
     return ImageDetail.model_validate(dict(zip(_FIELDS, row, strict=True)))

@@ -147,12 +147,11 @@ class Plan:
     def needs(self) -> set[Key]:
         """Return what must be looked up."""
         nodes = (*self.required, *self.excluded)
-        keys = {key for node in nodes for key in node.needs()}
-        return keys | {postings.DELETED}
+        return {key for node in nodes for key in node.needs()}
 
     def bits(self, lookup: Lookup, span: int) -> int:
         """Return the images of a block whose rows are worth asking."""
-        found = _All(self.required).bits(lookup) & ((1 << span) - 1) & ~lookup(postings.DELETED)
+        found = _All(self.required).bits(lookup) & ((1 << span) - 1)
         for node in self.excluded:
             if not found:
                 break

@@ -96,6 +96,10 @@ class ImageStore:
         """Remove the image's sidecar, if it has one."""
         await asyncio.to_thread(self._drop_sidecar, guid)
 
+    async def delete(self, guid: str, content_type: ContentType) -> None:
+        """Remove the file and its sidecar for good, as far as they are there."""
+        await asyncio.to_thread(self._delete, guid, content_type)
+
     async def digest(self, guid: str, content_type: ContentType) -> Digest | None:
         """Return the file's digest, without holding it whole; None where there is no file."""
         return await asyncio.to_thread(self._digest, guid, content_type)
@@ -181,6 +185,14 @@ class ImageStore:
     def _drop_sidecar(self, guid: str) -> None:
         with _translated(), suppress(FileNotFoundError), self._shard(guid) as shard:
             os.unlink(f"{guid}.{_SIDECAR}", dir_fd=shard)
+
+    def _delete(self, guid: str, content_type: ContentType) -> None:
+        # The sidecar goes first: with it, the file could be taken for one whose row is to come.
+        with _translated(), suppress(FileNotFoundError), self._shard(guid) as shard:
+            for extension in (_SIDECAR, content_type.extension):
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{guid}.{extension}", dir_fd=shard)
+                os.fsync(shard)
 
     def _sweep(self) -> None:
         with _translated():

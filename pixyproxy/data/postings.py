@@ -17,8 +17,6 @@ FREQUENT = 32
 """Words that one in so many images of a block has are frequent: pairs of those are terms too."""
 PREFIX_CHARS = (2, 3)
 """Beginnings of words that are terms; longer ones are few enough to be gathered from words."""
-DELETED = b"x"
-"""The term of images that are no more."""
 
 _MAX_WORD_CHARS = MAX_TERM_BYTES // 4 - 1
 _MAX_NUMBER_CHARS = 8

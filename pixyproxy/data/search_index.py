@@ -41,7 +41,8 @@ _SPARE = 20
 _MAX_CHUNK = 1000
 """How many rows more than wanted are asked at first, and how many at once after."""
 _TRUST_S = 5.0
-"""So long it is taken for granted that no block was added: searches are only slower for it."""
+"""So long it is taken for granted that no block was added, and no image deleted in one: more rows
+are asked for it, and the answer is the same."""
 
 _TOO_BROAD = (
     "too many images come near what is searched for; add a word, a longer prefix or a filter"
@@ -58,11 +59,12 @@ class Span:
 
 
 class SearchIndex:
-    """Finds the ids of images. It keeps no state but the number of blocks."""
+    """Finds the ids of images. All it remembers is which blocks there are, for a while."""
 
     def __init__(self, span: int = SPAN) -> None:
         self.span = span
         self._blocks = 0
+        self._deleted: dict[int, int] = {}
         self._trusted_until = float("-inf")
 
     async def find(
@@ -138,6 +140,10 @@ class SearchIndex:
         now = time.monotonic()
         if now >= self._trusted_until:
             self._blocks = await count_blocks(context)
+            self._deleted = {
+                block: decode(deleted, self.span)
+                for block, deleted in await context.execute(_DELETED)
+            }
             self._trusted_until = now + _TRUST_S
         return self._blocks
 
@@ -242,7 +248,10 @@ class SearchIndex:
                 found |= decode(bits, self.span)
             return found
 
-        return lambda block: plan.bits(partial(look_up, block), self.span)
+        def find_in(block: int) -> int:
+            return plan.bits(partial(look_up, block), self.span) & ~self._deleted.get(block, 0)
+
+        return find_in
 
     async def _plan(self, context: DatabaseContext, search: ImageSearch) -> Plan:
         ids = {}
@@ -260,6 +269,9 @@ async def count_blocks(context: DatabaseContext) -> int:
 
 _LIMIT = sa.bindparam("limit", type_=sa.Integer)
 _LAST_BLOCK = sa.select(sa.func.max(archive_blocks.c.block))
+_DELETED = sa.select(archive_blocks.c.block, archive_blocks.c.deleted).where(
+    archive_blocks.c.deleted.is_not(None)
+)
 _SUM = sa.select(sa.func.sum(archive_blocks.c.image_count)).where(
     archive_blocks.c.block < sa.bindparam("end")
 )
@@ -302,7 +314,7 @@ def _windows(blocks: range, keys: int) -> Iterator[range]:
     for size in chain(_WINDOWS, repeat(_WINDOWS[-1])):
         if not blocks:
             return
-        window = blocks[: min(size, max(1, _MAX_LOOKUPS // keys))]
+        window = blocks[: min(size, max(1, _MAX_LOOKUPS // max(1, keys)))]
         yield window
         blocks = blocks[len(window) :]
 

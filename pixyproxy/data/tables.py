@@ -125,6 +125,7 @@ archive_blocks = sa.Table(
     sa.Column("block", sa.BigInteger(), primary_key=True, autoincrement=False),
     sa.Column("image_count", sa.Integer(), nullable=False),
     sa.Column("stats", Json(), nullable=False, doc="[day, model, content type, images, bytes]"),
+    sa.Column("deleted", _bytes(512), nullable=True, doc="which images of it are no more"),
     **_OPTIONS,
 )
 

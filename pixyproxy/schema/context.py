@@ -10,6 +10,7 @@ from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
 from pixyproxy.core.models import Generation, ImageDetail
+from pixyproxy.service.curation import Curation
 from pixyproxy.service.generation_service import GenerationService
 from pixyproxy.service.image_finder import ImageFinder
 from pixyproxy.service.image_generator import Terms
@@ -22,6 +23,7 @@ class Context:
 
     images: ImageService
     finder: ImageFinder
+    curation: Curation
     generations: GenerationService
     image_url: Callable[[str], str]
     caller: str

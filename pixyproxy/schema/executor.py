@@ -8,7 +8,9 @@ from graphql import (
     GraphQLLeafType,
     GraphQLObjectType,
     get_named_type,
+    get_nullable_type,
     is_leaf_type,
+    is_list_type,
     is_non_null_type,
 )
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -71,10 +73,12 @@ def _attribute_reader(field: GraphQLField) -> Reader:
     may_be_null = not is_non_null_type(field.type)
     to_json = cast("GraphQLLeafType", get_named_type(field.type)).coerce_output_value
 
+    is_list = is_list_type(get_nullable_type(field.type))
+
     def read(source: Any, _context: Any) -> Any:
         value = getattr(source, attribute)
         if value is not None:
-            return to_json(value)
+            return [to_json(each) for each in value] if is_list else to_json(value)
         if may_be_null:
             return None
         raise TypeError(attribute)

@@ -11,6 +11,7 @@ from strawberry import UNSET
 from pixyproxy.core.models import Generation, GenerationCreate, ImageDetail, ImageDetailCreate
 from pixyproxy.schema.context import PixyInfo
 from pixyproxy.schema.types import GenerationType, ImageDetailType
+from pixyproxy.service.curation import TagChange
 
 _Resolver = TypeVar("_Resolver", bound=Callable[..., Any])
 
@@ -52,6 +53,11 @@ ClientRequestId = Annotated[
     ),
 ]
 Guid = Annotated[strawberry.ID, strawberry.argument(description="The generation's GUID.")]
+ImageGuid = Annotated[strawberry.ID, strawberry.argument(description="The image's GUID.")]
+
+
+def _tags(name: str) -> Any:
+    return strawberry.argument(description=TagChange.model_fields[name].description)
 
 
 @strawberry.type(description="What can be done.")
@@ -116,3 +122,28 @@ class Mutation:
         generation = await info.context.generations.retry(guid)
         info.context.submitted.append(generation.guid)
         return generation
+
+    @strawberry.mutation(
+        graphql_type=ImageDetailType,
+        description="Give an image tags, or take them away. Nothing else of an image can change.",
+    )
+    async def update_image(
+        self,
+        info: PixyInfo,
+        guid: ImageGuid,
+        add_tags: Annotated[list[str] | None, _tags("add_tags")] = UNSET,
+        remove_tags: Annotated[list[str] | None, _tags("remove_tags")] = UNSET,
+    ) -> ImageDetail:
+        """Change an image's tags."""
+        given = {"add_tags": add_tags, "remove_tags": remove_tags}
+        changes = {name: tags for name, tags in given.items() if tags}
+        return await info.context.curation.update_image(guid, changes)
+
+    @strawberry.mutation(
+        graphql_type=ImageDetailType,
+        description="Delete an image for good, with its bytes, and return what it was. Caches "
+        "beyond this service may keep the bytes.",
+    )
+    async def delete_image(self, info: PixyInfo, guid: ImageGuid) -> ImageDetail:
+        """Delete an image."""
+        return await info.context.curation.delete_image(guid)

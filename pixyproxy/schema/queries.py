@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import UNSET
 
-from pixyproxy.core.exceptions import GenerationNotFoundError, ImageNotFoundError
-from pixyproxy.core.models import Generation, GenerationStatus, ImageDetail
+from pixyproxy.core.exceptions import GenerationNotFoundError, ImageGoneError, ImageNotFoundError
+from pixyproxy.core.models import Generation, GenerationStatus, ImageDetail, Stats, Tag
 from pixyproxy.schema.connections import (
     Counting,
     ImageConnectionType,
@@ -15,7 +15,7 @@ from pixyproxy.schema.connections import (
     ImageOrder,
 )
 from pixyproxy.schema.context import PixyInfo
-from pixyproxy.schema.types import GenerationType, ImageDetailType
+from pixyproxy.schema.types import GenerationType, ImageDetailType, StatsType, TagType
 from pixyproxy.service.image_finder import MAX_PAGE_SIZE, ImageCriteria
 
 Page = Annotated[int, strawberry.argument(description="Which page, from 1.")]
@@ -52,7 +52,7 @@ class Query:
         """Return one image."""
         try:
             return await info.context.images.get_image(guid)
-        except ImageNotFoundError:
+        except (ImageNotFoundError, ImageGoneError):
             return None
 
     @strawberry.field(
@@ -133,6 +133,29 @@ class Query:
         )
         counting = Counting(partial(finder.count_images, criteria))
         return ImageConnectionType(connection=connection, counting=counting)
+
+    @strawberry.field(
+        graphql_type=list[TagType],
+        description="Tags and how many images have each, the most used first.",
+    )
+    async def tags(
+        self,
+        info: PixyInfo,
+        first: Annotated[int, strawberry.argument(description="How many.")] = 20,
+        prefix: Annotated[
+            str | None, strawberry.argument(description="What they begin with.")
+        ] = UNSET,
+    ) -> list[Tag]:
+        """Return tags."""
+        return await info.context.curation.list_tags(first=first, prefix=prefix or None)
+
+    @strawberry.field(
+        graphql_type=StatsType,
+        description="How many images there are and what they take, by day, model and format.",
+    )
+    async def stats(self, info: PixyInfo) -> Stats:
+        """Return the statistics."""
+        return await info.context.curation.get_stats()
 
     @strawberry.field(
         graphql_type=GenerationType | None,

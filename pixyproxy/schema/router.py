@@ -67,6 +67,7 @@ def make_graphql_router(
         return Context(
             services.images,
             services.finder,
+            services.curation,
             services.generations,
             image_url,
             connection.state.caller,

@@ -25,7 +25,7 @@ from pixyproxy.schema.limits import Limits
 from pixyproxy.schema.mutations import Mutation
 from pixyproxy.schema.queries import Query
 from pixyproxy.schema.subscriptions import Subscription
-from pixyproxy.schema.types import GenerationType, ImageDetailType, read_url
+from pixyproxy.schema.types import BigInt, GenerationType, ImageDetailType, read_url
 
 UNREADABLE_VALUE = "The operation has a value that cannot be read."
 
@@ -41,11 +41,17 @@ class PixySchema(Schema):
             serialize=lambda moment: moment.isoformat().replace("+00:00", "Z"),
             parse_value=datetime.fromisoformat,
         )
+        big_integers = strawberry.scalar(
+            name="BigInt",
+            description="An integer that may have more than 32 bits.",
+            serialize=int,
+            parse_value=int,
+        )
         super().__init__(
             query=Query,
             mutation=Mutation,
             subscription=Subscription,
-            config=StrawberryConfig(scalar_map={datetime: times}),
+            config=StrawberryConfig(scalar_map={datetime: times, BigInt: big_integers}),
         )
         self._limits = limits
         self._documents = DocumentCache(self._schema, limits)

@@ -1,13 +1,21 @@
 """The GraphQL types. Their resolvers are given the models of core, field for field."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import date, datetime
+from typing import Annotated, Any, NewType
 
 import strawberry
 from pydantic import BaseModel
 from strawberry.scalars import JSON
 
-from pixyproxy.core.models import Generation, GenerationError, GenerationStatus, ImageDetail
+from pixyproxy.core.models import (
+    Generation,
+    GenerationError,
+    GenerationStatus,
+    ImageDetail,
+    Stats,
+    StatsEntry,
+    Tag,
+)
 from pixyproxy.schema.context import Context, PixyInfo
 
 
@@ -56,6 +64,38 @@ class ImageDetailType:
 def read_url(image: Any, context: Context) -> str:
     """Return the absolute URL of the image's bytes."""
     return context.image_url(image.guid)
+
+
+@strawberry.type(name="Tag", description="A tag, and how many images have it.")
+class TagType:
+    """The fields of core's Tag."""
+
+    name: str = _field_of(Tag, "name")
+    image_count: int = _field_of(Tag, "image_count")
+
+
+BigInt = NewType("BigInt", int)
+"""GraphQL's own integers have 32 bits."""
+
+
+@strawberry.type(name="StatsEntry", description="What is kept of one day, model and format.")
+class StatsEntryType:
+    """The fields of core's StatsEntry."""
+
+    day: date = _field_of(StatsEntry, "day")
+    model: str = _field_of(StatsEntry, "model")
+    content_type: str = _field_of(StatsEntry, "content_type")
+    image_count: int = _field_of(StatsEntry, "image_count")
+    byte_size: BigInt = _field_of(StatsEntry, "byte_size")
+
+
+@strawberry.type(name="Stats", description="What is kept in all.")
+class StatsType:
+    """The fields of core's Stats."""
+
+    image_count: int = _field_of(Stats, "image_count")
+    byte_size: BigInt = _field_of(Stats, "byte_size")
+    entries: list[StatsEntryType] = _field_of(Stats, "entries")
 
 
 _MEANINGS = {

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import (
     IdempotencyConflictError,
-    ImageNotFoundError,
+    ImageGoneError,
     OverloadedError,
     StillRunningError,
     StorageException,
@@ -185,7 +185,7 @@ class ImageGenerator:
             async with self._repository.open_context() as context:
                 images = tuple(await self._repository.get_images_of(context, [ended.guid]))
         if not images:
-            raise ImageNotFoundError
+            raise ImageGoneError  # it was kept, so it has been deleted since
         return images[0]
 
     async def submit(

@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 
 from pixyproxy.core.cache import BoundedCache
-from pixyproxy.core.exceptions import ImageNotFoundError, ImageStoreError
+from pixyproxy.core.exceptions import (
+    DatabaseUnavailableError,
+    ImageGoneError,
+    ImageNotFoundError,
+    ImageStoreError,
+    PixyProxyException,
+)
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ImageDetail, ImageDetailCreate
 from pixyproxy.data.image_repository import ImageRepositoryInterface
@@ -11,6 +17,9 @@ from pixyproxy.data.image_store import ImageStore
 from pixyproxy.service.image_generator import ImageGenerator, Terms
 from pixyproxy.service.image_loader import ImageLoader
 from pixyproxy.service.validation import validate
+
+TRUSTED_S = 5.0
+"""So long what is in memory is not compared with the database."""
 
 _CACHE_ENTRIES = 10_000
 _CACHE_BYTES = 32 * 2**20
@@ -50,16 +59,30 @@ class ImageService:
         return detail
 
     async def get_image(self, guid: str) -> ImageDetail:
-        """Return the image with exactly this GUID. Raises ImageNotFoundError."""
-        image = self._cache.get(guid)
+        """Return the image with exactly this GUID. Raises ImageNotFoundError, ImageGoneError.
+
+        What another process has changed or deleted may be TRUSTED_S seconds old.
+        """
+        image = self._cache.get(guid, max_age_s=TRUSTED_S)
         if image is not None:
             return image
         if not is_guid(guid):
             raise ImageNotFoundError
-        image = await self._loader.load(guid)
-        if image is None:
-            raise ImageNotFoundError
+        try:
+            image = await self._loader.load(guid)
+            if image is None:
+                self._cache.drop(guid)
+                raise await self._why_not(guid)
+        except DatabaseUnavailableError:
+            # While nothing can be asked, what was known last is better than nothing.
+            image = self._cache.get(guid)
+            if image is None:
+                raise
         return image
+
+    def forget(self, guid: str) -> None:
+        """Ask the database again: the image was changed or deleted."""
+        self._cache.drop(guid)
 
     async def read_content(self, image: ImageDetail) -> memoryview:
         """Return the image's bytes, as the model gave them. Raises ImageStoreError."""
@@ -78,6 +101,11 @@ class ImageService:
         for image in images:
             self._remember(image)
         return {image.guid: image for image in images}
+
+    async def _why_not(self, guid: str) -> PixyProxyException:
+        async with self._repository.open_context() as context:
+            gone = await self._repository.get_deleted(context, [guid])
+        return ImageGoneError() if gone else ImageNotFoundError()
 
     def _remember(self, image: ImageDetail) -> None:
         text_bytes = 4 * (len(image.prompt) + len(image.revised_prompt or ""))

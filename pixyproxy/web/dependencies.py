@@ -8,6 +8,7 @@ from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
+from pixyproxy.service.curation import Curation
 from pixyproxy.service.generation_service import GenerationService
 from pixyproxy.service.health import Health
 from pixyproxy.service.image_finder import ImageFinder
@@ -64,6 +65,11 @@ async def _finder(connection: HTTPConnection) -> ImageFinder:
     return finder
 
 
+async def _curator(connection: HTTPConnection) -> Curation:
+    curation: Curation = connection.state.services.curation
+    return curation
+
+
 async def _generations(connection: HTTPConnection) -> GenerationService:
     generations: GenerationService = connection.state.services.generations
     return generations
@@ -75,6 +81,7 @@ async def _health(connection: HTTPConnection) -> Health:
 
 
 Images = Annotated[ImageService, Depends(_images)]
+Curator = Annotated[Curation, Depends(_curator)]
 Finder = Annotated[ImageFinder, Depends(_finder)]
 Generations = Annotated[GenerationService, Depends(_generations)]
 HealthOfService = Annotated[Health, Depends(_health)]

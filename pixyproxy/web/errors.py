@@ -41,6 +41,7 @@ STATUS: Mapping[type[PixyProxyException], int] = {
     exceptions.GenerationCancelledError: 409,
     exceptions.StillRunningError: 202,
     exceptions.ImageNotFoundError: 404,
+    exceptions.ImageGoneError: 410,
     exceptions.AuthenticationError: 401,
     exceptions.OverloadedError: 503,
     exceptions.DatabaseUnavailableError: 503,

@@ -67,7 +67,7 @@ _ONE_ONLY = (
     responses={
         **_CREATED,
         **ACCEPTED,
-        **problems(400, 401, 409, 413, 415, 422, 429, 502, 503, 504, 507),
+        **problems(400, 401, 409, 410, 413, 415, 422, 429, 502, 503, 504, 507),
     },
     summary="Generate an image",
 )
@@ -169,7 +169,7 @@ async def search_images(
     dependencies=[Authenticated],
     openapi_extra={**NEEDS_KEY},
     response_model=ImageDetailWithUrl,
-    responses=problems(401, 404, 503),
+    responses=problems(401, 404, 410, 503),
     summary="Read about an image",
 )
 async def get_image(request: Request, guid: Guid) -> Response:
@@ -189,7 +189,7 @@ _CONTENT: dict[str, Any] = {
             "content": {content_type.value: {} for content_type in ContentType},
         },
         304: {"description": "The client's copy is still good."},
-        **problems(401, 404, 503),
+        **problems(401, 404, 410, 503),
     },
 }
 

@@ -32,7 +32,7 @@ def document_body(**more_examples: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-async def _read_wish(request: Request) -> GenerationCreate:
+async def read_object(request: Request, example: str) -> dict[str, Any]:
     """Read the body here, not by FastAPI, which would read it before asking for the key."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         raise HTTPException(415, "Send the body as Content-Type: application/json.")
@@ -41,9 +41,13 @@ async def _read_wish(request: Request) -> GenerationCreate:
     except ValueError as error:
         raise HTTPException(400, f"Send a JSON object; {error}.") from None
     if not isinstance(body, dict):
-        fault = FieldFault("body", 'must be a JSON object, such as {"prompt": "a red fox"}')
+        fault = FieldFault("body", f"must be a JSON object, such as {example}")
         raise ConstraintViolationError([fault])
-    return validate(GenerationCreate, body)
+    return body
+
+
+async def _read_wish(request: Request) -> GenerationCreate:
+    return validate(GenerationCreate, await read_object(request, '{"prompt": "a red fox"}'))
 
 
 _KeyHeader = Annotated[

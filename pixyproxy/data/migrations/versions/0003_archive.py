@@ -86,6 +86,7 @@ def upgrade() -> None:
             sa.Column("block", sa.BigInteger(), primary_key=True, autoincrement=False),
             sa.Column("image_count", sa.Integer(), nullable=False),
             sa.Column("stats", _text(), nullable=False),
+            sa.Column("deleted", _bytes(512), nullable=True),
             **_OPTIONS,
         )
     _cut_words_anew()
