@@ -2,7 +2,7 @@
 
 import typer
 
-from pixyproxy.cli.checking import fsck
+from pixyproxy.cli.checking import fsck, stats
 from pixyproxy.cli.generating import generate, generations
 from pixyproxy.cli.serving import export_schema, migrate, serve, version
 
@@ -12,7 +12,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, generate, migrate, fsck, export_schema, version):
+for command in (serve, generate, migrate, fsck, stats, export_schema, version):
     cli.command()(command)
 cli.add_typer(generations, name="generations")
 

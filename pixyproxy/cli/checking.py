@@ -1,4 +1,4 @@
-"""`pixyproxy fsck`."""
+"""`pixyproxy fsck` and `pixyproxy stats`."""
 
 import asyncio
 import json as json_format
@@ -8,10 +8,15 @@ from contextlib import aclosing
 from typing import Annotated
 
 import typer
+from rich import filesize
+from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
 
 from pixyproxy.bootstrap import open_services
 from pixyproxy.cli.terminal import console, errors_in_one_line, print_text, read_settings
+from pixyproxy.core.models import Stats
 from pixyproxy.log import escape_line
 from pixyproxy.service.fsck import Checked, Fault
 from pixyproxy.settings import Settings
@@ -33,6 +38,7 @@ def fsck(
 
     Every image file is read whole. Faults: missing-file, unreadable-file, wrong-size, wrong-sha256,
     missing-generation, file-without-row (mended where a sidecar tells the row; never removed),
+    deleted-file of an image that was deleted (mended: removed),
     sidecar-left and sidecar-without-file (mended: removed), unreadable-folder, temporary-file of a
     dead process and stale-lease (mended: settled as the service does).
 
@@ -41,6 +47,42 @@ def fsck(
     with errors_in_one_line(status=UNABLE):
         remain = asyncio.run(_fsck(read_settings(log_level="ERROR"), repair=repair, json=json))
     raise typer.Exit(REMAIN if remain else 0)
+
+
+def stats(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell how many images are kept and what they take, by day, model and format."""
+    with errors_in_one_line():
+        found = asyncio.run(_get_stats(read_settings(log_level="ERROR")))
+        if json:
+            print_text(found.model_dump_json(indent=2))
+        else:
+            Console(highlight=False).print(_table(found))
+
+
+async def _get_stats(settings: Settings) -> Stats:
+    async with open_services(settings) as services:
+        return await services.curation.get_stats()
+
+
+def _table(found: Stats) -> Table:
+    table = Table(box=None, pad_edge=False, show_footer=True)
+    table.add_column("day (UTC)", "in all")
+    table.add_column("model")
+    table.add_column("format")
+    table.add_column("images", f"{found.image_count:,}", justify="right")
+    table.add_column("bytes", filesize.decimal(found.byte_size), justify="right")
+    for entry in found.entries:
+        table.add_row(
+            str(entry.day),
+            Text(escape_line(entry.model)),
+            entry.content_type,
+            f"{entry.image_count:,}",
+            filesize.decimal(entry.byte_size),
+        )
+    return table
 
 
 async def _fsck(settings: Settings, *, repair: bool, json: bool) -> int:

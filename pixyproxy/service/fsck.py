@@ -39,7 +39,7 @@ STALE_AT_ONCE = 10_000
 PAUSE_S = 1.0
 """Between two looks: as long as the service may take from a file to its row, and to tidy up."""
 _SIDECAR = "json"
-_EXTENSIONS = {content_type.extension for content_type in ContentType}
+_CONTENT_TYPES = {content_type.extension: content_type for content_type in ContentType}
 
 
 class FaultCode(StrEnum):
@@ -51,6 +51,7 @@ class FaultCode(StrEnum):
     WRONG_SHA256 = "wrong-sha256"
     MISSING_GENERATION = "missing-generation"
     FILE_WITHOUT_ROW = "file-without-row"
+    DELETED_FILE = "deleted-file"
     SIDECAR_LEFT = "sidecar-left"
     SIDECAR_WITHOUT_FILE = "sidecar-without-file"
     UNREADABLE_FOLDER = "unreadable-folder"
@@ -278,11 +279,14 @@ class Fsck:
         with_sidecar = {name[:36] for name in names if name.endswith(_SIDECAR)}
         with_image = {name[:36] for name in names if not name.endswith(_SIDECAR)}
         in_work = await self._in_work(with_sidecar - rows.keys())
+        deleted = await self._get_deleted({name[:36] for name in names} - rows.keys())
         faults = []
         for name in names:
             guid, _, extension = name.partition(".")
             row = rows.get(guid)
-            if extension != _SIDECAR:
+            if guid in deleted:
+                code, detail = FaultCode.DELETED_FILE, "its image was deleted"
+            elif extension != _SIDECAR:
                 code = FaultCode.FILE_WITHOUT_ROW
                 if row is None:
                     has_sidecar = "a" if guid in with_sidecar else "no"
@@ -328,6 +332,8 @@ class Fsck:
             match fault.code:
                 case FaultCode.FILE_WITHOUT_ROW:
                     await self._write_row(guid, fault.path)
+                case FaultCode.DELETED_FILE:
+                    await self._delete(guid, fault.path or "")
                 case FaultCode.SIDECAR_LEFT:
                     await self._store.drop_sidecar(guid)
                 case FaultCode.SIDECAR_WITHOUT_FILE:
@@ -356,6 +362,14 @@ class Fsck:
                 await self._generations.finish(context, _succeeded(generation, image), runner="")
             await context.commit_transaction()
         await self._store.drop_sidecar(guid)
+
+    async def _delete(self, guid: str, path: str) -> None:
+        """Remove what a deletion left; housekeeping writes down that it is gone."""
+        extension = path.rpartition(".")[2]
+        if extension == _SIDECAR:
+            await self._store.drop_sidecar(guid)
+        else:
+            await self._store.delete(guid, _CONTENT_TYPES[extension])
 
     async def _compare(self, image: ImageDetail) -> None:
         """Raise unless the file is what its sidecar says."""
@@ -399,6 +413,12 @@ class Fsck:
             found = await self._generations.get_generations(context, [image.generation_guid])
         return found[0] if found else None
 
+    async def _get_deleted(self, guids: Collection[str]) -> set[str]:
+        if not guids:
+            return set()
+        async with self._repository.open_context() as context:
+            return await self._repository.get_deleted(context, list(guids))
+
     async def _get_files(self, guids: Collection[str]) -> dict[str, ImageFile]:
         if not guids:
             return {}
@@ -438,7 +458,7 @@ def _succeeded(generation: Generation, image: ImageDetail) -> Generation:
 def _is_ours(name: str) -> bool:
     """Tell whether a file's name is one that the service gives to images and sidecars."""
     guid, _, extension = name.partition(".")
-    return is_guid(guid) and extension in {*_EXTENSIONS, _SIDECAR}
+    return is_guid(guid) and extension in {*_CONTENT_TYPES, _SIDECAR}
 
 
 def _path(name: str) -> str:
