@@ -3,19 +3,29 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from pixyproxy.data.generation_repository import GenerationRepository
 from pixyproxy.data.image_repository import ImageRepository
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.data.init import open_database
+from pixyproxy.data.transfer_repository import TransferRepository
+from pixyproxy.service.file_check import FileCheck
 from pixyproxy.service.fsck import Fsck
 from pixyproxy.service.generation_service import GenerationService
 from pixyproxy.service.health import Health
 from pixyproxy.service.image_fetcher import ImageFetcher
 from pixyproxy.service.image_generator import ImageGenerator
 from pixyproxy.service.image_service import ImageService
+from pixyproxy.service.moving.exporting import Exporter
+from pixyproxy.service.moving.importing import Importer
+from pixyproxy.service.moving.intake import Intake
+from pixyproxy.service.moving.pictures import PictureImporter
 from pixyproxy.service.providers.sketch import SketchProvider
 from pixyproxy.settings import Settings
+
+TRANSFER_S = 30.0
+"""So long a batch of rows may take that is moved: nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,10 @@ class Services:
     generator: ImageGenerator
     health: Health
     fsck: Fsck
+    files: FileCheck
+    exporter: Exporter
+    importer: Importer
+    pictures: PictureImporter
 
 
 @asynccontextmanager
@@ -64,6 +78,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             lease_s=settings.lease_s,
         )
         stack.push_async_callback(generator.aclose)
+        transfers = TransferRepository(partial(database.open_context, deadline_s=TRANSFER_S))
+        make_intake = partial(Intake, repository, transfers, store=store)
         images = ImageService(repository, store=store, generator=generator)
         stack.push_async_callback(images.aclose)
         yield Services(
@@ -75,4 +91,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 {"generator": generator.circuit.check},
             ),
             fsck=Fsck(repository, generations, store=store, generator=generator),
+            files=FileCheck(repository, store=store),
+            exporter=Exporter(repository, transfers, store=store),
+            importer=Importer(transfers, make_intake=make_intake),
+            pictures=PictureImporter(make_intake=make_intake),
         )
