@@ -65,11 +65,11 @@ def verify(
 
     Exit status: 0 all is well; 1 there are faults; 2 it could not be done, or was interrupted.
     """
-    last = _Last(after)
+    last = _Last()
     try:
         with errors_in_one_line(status=UNABLE):
             settings = read_settings(log_level="ERROR")
-            faults = asyncio.run(_verify(settings, last, rate=rate, json=json))
+            faults = asyncio.run(_verify(settings, last, after=after, rate=rate, json=json))
     finally:
         if last.guid is not None and not last.is_done:
             tell("note", f"go on with: pixyproxy verify --after {last.guid}", color="yellow")
@@ -80,18 +80,20 @@ def verify(
 class _Last:
     """The last image that was read."""
 
-    guid: str | None
+    guid: str | None = None
     is_done: bool = False
 
 
-async def _verify(settings: Settings, last: _Last, *, rate: float | None, json: bool) -> int:
+async def _verify(
+    settings: Settings, last: _Last, *, after: str | None, rate: float | None, json: bool
+) -> int:
     """Return how many faults there are."""
     count: Counter[str] = Counter(images=0, bytes=0, faults=0)
     progress = make_progress()
     task = progress.add_task("images", total=1.0)
     async with open_services(settings) as services:
         with progress:
-            events = services.files.run(after=last.guid, mb_per_s=rate)
+            events = services.files.run(after=after, mb_per_s=rate)
             async with aclosing(events):
                 async for event in events:
                     match event:
