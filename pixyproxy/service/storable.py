@@ -56,5 +56,5 @@ class StorableImage(ImageDetail):
     tags: Annotated[
         tuple[_Tag, ...],
         BeforeValidator(lambda tags: tags or ()),
-        AfterValidator(lambda tags: tuple(sorted(set(tags)))),
+        AfterValidator(lambda tags: tuple(dict.fromkeys(tags))),
     ] = ()

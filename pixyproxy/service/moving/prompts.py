@@ -98,12 +98,14 @@ def _read_dream(text: str) -> Description | None:
     return Description(found[1].replace('\\"', '"'), "", {"options": rest} if rest else {})
 
 
-def _of_plain(told: dict[str, Any]) -> Description:
-    prompt = next((told[key] for key in _PROMPT_KEYS if isinstance(told.get(key), str)), "")
-    rest = {name: value for name, value in told.items() if value != prompt}
+def _of_plain(told: dict[str, Any]) -> Description | None:
+    key = next((key for key in _PROMPT_KEYS if isinstance(told.get(key), str)), None)
+    if key is None:
+        return None
+    rest = {name: value for name, value in told.items() if name not in {key, *_MODEL_KEYS}}
     if isinstance(told.get("parameters"), dict):
         rest = told["parameters"]
-    return Description(prompt, _model_of(told), rest)
+    return Description(told[key], _model_of(told), rest)
 
 
 def _of_invoke(told: dict[str, Any]) -> Description | None:
