@@ -191,6 +191,21 @@ async def test_what_is_damaged_is_told_and_the_rest_exported(
     assert done(other, "import", str(good))["imported"] == 2
 
 
+async def test_damaged_files_come_back_from_an_export(archive: Archive, tmp_path: Path) -> None:
+    await archive.fill()
+    export = tmp_path / "export"
+    done(archive, "export", str(export))
+    lost, spoilt, *_ = archive.guids()
+    archive.path(lost).unlink()
+    archive.path(spoilt).write_bytes(b"spoilt")
+    assert done(archive, "import", str(export))["skipped"] == 10
+    done(archive, "verify", status=1)
+    taken = done(archive, "import", str(export), "--repair")
+    assert (taken["imported"], taken["restored"], taken["skipped"]) == (0, 2, 8)
+    done(archive, "verify")
+    assert archive.run("fsck").returncode == 0
+
+
 async def test_a_generation_that_runs_is_left_out_with_its_images(
     archive: Archive, other: Archive, tmp_path: Path
 ) -> None:

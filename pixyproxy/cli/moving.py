@@ -81,6 +81,14 @@ def import_(
         ),
     ],
     *,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Read the files of images that are there already, and take those from the export "
+            "that are missing or damaged.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Import an export, or a folder of pictures that other tools have written.
@@ -94,7 +102,8 @@ def import_(
     """
     warnings.filterwarnings("ignore", module="PIL")  # hostile pictures have it warn of anything
     with errors_in_one_line(_INTERRUPTED, status=UNABLE):
-        faults = asyncio.run(_import(read_settings(log_level="ERROR"), source, json=json))
+        settings = read_settings(log_level="ERROR")
+        faults = asyncio.run(_import(settings, source, repair=repair, json=json))
     raise typer.Exit(REMAIN if faults else 0)
 
 
@@ -119,25 +128,25 @@ async def _export(
         return await _show(events, _EXPORTED, json=json, is_told_aside=is_told_aside)
 
 
-async def _import(settings: Settings, source: str, *, json: bool) -> int:
+async def _import(settings: Settings, source: str, *, repair: bool, json: bool) -> int:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(FILES_AT_ONCE))
     async with open_services(settings) as services:
-        with _opened(services, source) as events:
+        with _opened(services, source, repair=repair) as events:
             return await _show(events, _IMPORTED, json=json)
 
 
 @contextmanager
-def _opened(services: Services, source: str) -> Iterator[Events]:
+def _opened(services: Services, source: str, *, repair: bool) -> Iterator[Events]:
     path = Path(source)
     if source == STREAM:
         with _standard(sys.stdin.fileno(), "rb") as stream:
-            yield services.importer.run(TarSource(stream))
+            yield services.importer.run(TarSource(stream), repair=repair)
     elif not path.is_dir():
         with path.open("rb", buffering=_BUFFER_BYTES) as stream:
-            yield services.importer.run(TarSource(stream))
+            yield services.importer.run(TarSource(stream), repair=repair)
     elif (path / HEAD).exists():
-        yield services.importer.run(FolderSource(Folder(path)))
+        yield services.importer.run(FolderSource(Folder(path)), repair=repair)
     else:
         yield services.pictures.run(Folder(path))
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from pixyproxy.service.storable import StorableImage
 
 ROWS_AT_ONCE = 250
 _LONGEST_QUOTE = 60
+_SIMULTANEOUS = "somebody else is importing the same at this moment: import it again"
 
 _Record = TypeVar("_Record", bound=BaseModel)
 _Item = TypeVar("_Item")
@@ -38,8 +40,13 @@ class Importer:
         self._transfers = transfers
         self._make_intake = make_intake
 
-    async def run(self, source: Source) -> AsyncGenerator[Trouble | Moved, None]:
+    async def run(
+        self, source: Source, *, repair: bool = False
+    ) -> AsyncGenerator[Trouble | Moved, None]:
         """Yield what is not taken in, and how far it is.
+
+        With `repair`, files are read of images that are there already, and written anew where they
+        are missing or damaged.
 
         Raises ValueError where the source is no export that can be read, OSError where it cannot
         be read, and a StorageException.
@@ -56,7 +63,7 @@ class Importer:
                     case Kind.GENERATIONS:
                         events = self._take_generations(name, lines)
                     case Kind.IMAGES:
-                        events = self._take_images(name, lines, source, intake)
+                        events = self._take_images(name, lines, source, intake, repair=repair)
                 async for event in events:
                     yield event
             yield Moved("imported", await intake.flush())
@@ -90,8 +97,9 @@ class Importer:
             if new:
                 async with self._transfers.open_context() as context:
                     await context.begin_transaction()
-                    if await self._transfers.create_tombstones(context, list(new.values())):
-                        await context.commit_transaction()
+                    if not await self._transfers.create_tombstones(context, list(new.values())):
+                        raise ValueError(_SIMULTANEOUS)
+                    await context.commit_transaction()
             yield Moved("tombstones", len(new))
             yield Moved("skipped", len(deleted))
 
@@ -130,46 +138,72 @@ class Importer:
             async with self._transfers.open_context() as context:
                 await context.begin_transaction()
                 if not await self._transfers.create_generations(context, new):
-                    raise ValueError("somebody else is importing the same: import it again after")
+                    raise ValueError(_SIMULTANEOUS)
                 await context.commit_transaction()
         yield Moved("generations", len(new))
         yield Moved("skipped", len(known))
 
     async def _take_images(
-        self, name: str, lines: bytes, source: Source, intake: Intake
+        self, name: str, lines: bytes, source: Source, intake: Intake, *, repair: bool
     ) -> AsyncIterator[Trouble | Moved]:
+        wanted = _Wanted()
+        async for event in self._choose(name, lines, intake, wanted, repair=repair):
+            yield event
+        images = wanted.missing | wanted.damaged
+        files = source.files({path: image.byte_size for path, image in images.items()})
+        while found := await asyncio.to_thread(next, files, None):
+            path, data = found
+            image = images.pop(path)
+            fault = await asyncio.to_thread(_find_fault, image, data)
+            if fault:
+                yield Trouble(TroubleCode.DAMAGED, image.guid, fault)
+            elif path in wanted.damaged:
+                await intake.restore(image, data)
+                yield Moved("restored", 1)
+            else:
+                yield Moved("imported", await intake.put(image, data))
+        for image in images.values():
+            detail = "its file is not in the export, or cannot be read"
+            yield Trouble(TroubleCode.MISSING, image.guid, detail)
+
+    async def _choose(
+        self, name: str, lines: bytes, intake: Intake, wanted: "_Wanted", *, repair: bool
+    ) -> AsyncIterator[Trouble | Moved]:
+        """Add those of the images of a part whose files are wanted."""
         records = _records(StorableImage, name, lines)
-        wanted: dict[str, StorableImage] = {}
         while some := await asyncio.to_thread(_some, records):
             images = {}
             for record in some:
                 if isinstance(record, Trouble):
                     yield record
-                else:
+                elif record.guid not in wanted.seen:
+                    wanted.seen.add(record.guid)
                     images[record.guid] = record
             present, deleted = await intake.known(images)
-            conflicts = 0
+            skipped = 0
             for image in images.values():
-                if present.get(image.guid, image.sha256) != image.sha256:
-                    conflicts += 1
+                if image.guid in deleted:
+                    yield Moved("stay_deleted", 1)
+                elif image.guid not in present:
+                    wanted.missing[file_path(image)] = image
+                elif present[image.guid] != image.sha256:
                     detail = "the archive has another file under this name, and keeps it"
                     yield Trouble(TroubleCode.CONFLICT, image.guid, detail)
-                elif image.guid not in present.keys() | deleted:
-                    wanted[file_path(image)] = image
-            yield Moved("skipped", len(present) - conflicts)
-            yield Moved("stay_deleted", len(deleted))
-        files = source.files({path: image.byte_size for path, image in wanted.items()})
-        while found := await asyncio.to_thread(next, files, None):
-            image = wanted.pop(found[0])
-            fault = await asyncio.to_thread(_find_fault, image, found[1])
-            if fault:
-                yield Trouble(TroubleCode.DAMAGED, image.guid, fault)
-                continue
-            yield Moved("imported", await intake.put(image, found[1]))
-        for image in wanted.values():
-            yield Trouble(
-                TroubleCode.MISSING, image.guid, "its file is not in the export, or cannot be read"
-            )
+                elif repair and not await intake.is_whole(image):
+                    wanted.damaged[file_path(image)] = image
+                else:
+                    skipped += 1
+            yield Moved("skipped", skipped)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Images whose files are wanted, by their paths in the export."""
+
+    missing: dict[str, StorableImage] = field(default_factory=dict)
+    damaged: dict[str, StorableImage] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    """All GUIDs of the part: of two lines that tell of one image the first counts."""
 
 
 def _records(model: type[_Record], name: str, lines: bytes) -> Iterator[_Record | Trouble]:
@@ -195,7 +229,7 @@ def _find_fault(image: StorableImage, data: bytes) -> str | None:
         facts = check_image(data)
     except BadGeneratorResponseError:
         return "its file is not a whole image of a known format"
-    for field in ("content_type", "width", "height"):
-        if getattr(facts, field) != getattr(image, field):
-            return f"its line tells another {field}"
+    for name in ("content_type", "width", "height"):
+        if getattr(facts, name) != getattr(image, name):
+            return f"its line tells another {name}"
     return None

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
-from pixyproxy.core.exceptions import DatabaseUnavailableError
+from pixyproxy.core.exceptions import DatabaseUnavailableError, ImageStoreError
 from pixyproxy.core.models import ImageDetail
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.image_repository import ImageRepositoryInterface
-from pixyproxy.data.image_store import ImageStore
+from pixyproxy.data.image_store import Digest, ImageStore
 from pixyproxy.data.transfer_repository import TransferRepository
 
 ROWS_AT_ONCE = 250
@@ -54,6 +54,23 @@ class Intake:
             deleted = await self._transfers.get_tombstoned(context, guids)
         present = {image.guid: image.sha256 for image in self._images if image.guid in guids}
         return present | {file.guid: file.sha256 for file in files}, deleted
+
+    async def is_whole(self, image: ImageDetail) -> bool:
+        """Tell whether the file of an image that is there is what it ought to be.
+
+        One that was only just put is.
+        """
+        if any(image.guid == put.guid for put in self._images):
+            return True
+        try:
+            found = await self._store.digest(image.guid, image.content_type)
+        except ImageStoreError:
+            return False
+        return found == Digest(image.byte_size, image.sha256)
+
+    async def restore(self, image: ImageDetail, data: bytes) -> None:
+        """Write the file anew of an image that is there. Raises a StorageException."""
+        await self._store.write(image.guid, image.content_type, data)
 
     async def put(self, image: ImageDetail, data: bytes) -> int:
         """Take in an image that is not there. Returns how many rows were written by now.

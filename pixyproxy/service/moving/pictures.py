@@ -77,7 +77,7 @@ class PictureImporter:
                         case _:
                             yield Moved("skipped", 1)
                 present, deleted = await intake.known(images)
-                yield Moved("skipped", len(present))
+                yield Moved("skipped", len(present), done / len(found))
                 yield Moved("stay_deleted", len(deleted))
                 for guid, (image, data) in images.items():
                     if guid not in present.keys() | deleted:
