@@ -1,6 +1,6 @@
 """The one place where everything is put together: settings become opened services."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +17,11 @@ from pixyproxy.service.health import Health
 from pixyproxy.service.image_fetcher import ImageFetcher
 from pixyproxy.service.image_generator import ImageGenerator
 from pixyproxy.service.image_service import ImageService
-from pixyproxy.service.moving.exporting import Exporter
+from pixyproxy.service.moving.exporting import Export
 from pixyproxy.service.moving.importing import Importer
 from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.pictures import PictureImporter
+from pixyproxy.service.moving.targets import Target
 from pixyproxy.service.providers.sketch import SketchProvider
 from pixyproxy.settings import Settings
 
@@ -38,7 +39,7 @@ class Services:
     health: Health
     fsck: Fsck
     files: FileCheck
-    exporter: Exporter
+    make_export: Callable[[Target], Export]
     importer: Importer
     pictures: PictureImporter
 
@@ -92,7 +93,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             ),
             fsck=Fsck(repository, generations, store=store, generator=generator),
             files=FileCheck(repository, store=store),
-            exporter=Exporter(repository, transfers, store=store),
+            make_export=partial(Export, repository, transfers, store),
             importer=Importer(transfers, make_intake=make_intake),
             pictures=PictureImporter(make_intake=make_intake),
         )

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -20,7 +19,7 @@ from tests.archives import GONE, Archive, ask, files_of, make_pictures, tar
 from tests.conftest import MakeSettings, open_client
 from tests.data.rows import raw
 from tests.servers import ROOT, environment
-from tests.test_cli import assert_one_clear_line
+from tests.test_cli import assert_one_clear_line, run_on_terminal
 
 
 @pytest.fixture
@@ -442,24 +441,12 @@ def test_a_cut_stream_is_told(archive: Archive, other: Archive, tmp_path: Path) 
 def test_progress_is_shown_on_a_terminal_alone(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "here", f"sqlite:///{tmp_path}/x.db")
     make_pictures(tmp_path / "pictures", 5)
-    terminal, side = pty.openpty()
-    try:
-        result = subprocess.run(
-            [sys.executable, "-m", "pixyproxy", "import", str(tmp_path / "pictures")],
-            cwd=archive.folder,
-            env=variables(archive) | {"TERM": "xterm"},
-            stdout=subprocess.PIPE,
-            stderr=side,
-            timeout=60,
-            check=False,
-        )
-    finally:
-        os.close(side)
-    shown = os.read(terminal, 100_000).decode()
-    os.close(terminal)
+    result, shown = run_on_terminal(
+        archive.folder, "import", str(tmp_path / "pictures"), database_url=archive.database_url
+    )
     assert "5 imported" in shown
-    assert result.stdout.startswith(b"imported: 5, ")
+    assert result.stdout.startswith("imported: 5, ")
     shutil.rmtree(archive.images)
-    result2 = archive.run("verify")
-    assert (result2.returncode, result2.stderr) == (1, "")
-    assert result2.stdout.count("missing-file") == 5
+    result = archive.run("verify")
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout.count("missing-file") == 5

@@ -29,7 +29,7 @@ from pixyproxy.service.moving.folder import Folder
 from pixyproxy.service.moving.intake import FILES_AT_ONCE
 from pixyproxy.service.moving.layout import HEAD, Moved, Trouble
 from pixyproxy.service.moving.sources import FolderSource, TarSource
-from pixyproxy.service.moving.targets import FolderTarget, TarTarget
+from pixyproxy.service.moving.targets import FolderTarget, Target, TarTarget
 from pixyproxy.settings import Settings
 
 STREAM = "-"
@@ -116,15 +116,13 @@ def _to_stream(settings: Settings, *, json: bool) -> int:
 
 async def _export(
     settings: Settings,
-    target: FolderTarget | TarTarget,
+    target: Target,
     *,
     json: bool,
     is_told_aside: bool = False,
 ) -> int:
     async with open_services(settings) as services:
-        if isinstance(target, FolderTarget):
-            await services.exporter.check(target)
-        events = services.exporter.run(target)
+        events = services.make_export(target).run()
         return await _show(events, _EXPORTED, json=json, is_told_aside=is_told_aside)
 
 

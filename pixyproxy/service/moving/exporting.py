@@ -5,8 +5,6 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-import orjson
-
 from pixyproxy.core.exceptions import ImageStoreError
 from pixyproxy.core.models import ImageDetail
 from pixyproxy.data.image_repository import ImageRepositoryInterface
@@ -17,58 +15,17 @@ from pixyproxy.data.transfer_repository import TransferRepository
 from pixyproxy.service.file_check import Fault, compare, unreadable
 from pixyproxy.service.moving import layout
 from pixyproxy.service.moving.layout import Kind, Moved
-from pixyproxy.service.moving.targets import FolderTarget, Target
+from pixyproxy.service.moving.targets import Target
 
 ROWS_AT_ONCE = 250
 
 
-class Exporter:
-    """Exports. Each file is compared with its row; one that is damaged is told and left out.
+class Export:
+    """One export. Each file is compared with its row; one that is damaged is told and left out.
 
     A generation that has not ended is left out, with its images: it may run here only. The next
     export has it. So no export has an image without its generation.
     """
-
-    def __init__(
-        self,
-        repository: ImageRepositoryInterface,
-        transfers: TransferRepository,
-        *,
-        store: ImageStore,
-    ) -> None:
-        self._repository = repository
-        self._transfers = transfers
-        self._store = store
-
-    async def run(self, target: Target) -> AsyncGenerator[Fault | Moved, None]:
-        """Yield each file that cannot be exported, and how far it is.
-
-        Raises OSError where the target cannot be written, a StorageException where the database is
-        unavailable.
-        """
-        run = _Run(self._repository, self._transfers, self._store, target)
-        async for event in run.events():
-            yield event
-
-    async def check(self, target: FolderTarget) -> None:
-        """Raise ValueError where a folder holds the export of another archive."""
-        first = await asyncio.to_thread(target.first_image)
-        if not first:
-            return
-        try:
-            guid = str(orjson.loads(first)["guid"])
-        except (ValueError, KeyError, TypeError):
-            return
-        async with self._transfers.open_context() as context:
-            if await self._repository.get_files(context, [guid]):
-                return
-            if await self._transfers.get_tombstoned(context, [guid]):
-                return
-        raise ValueError("this folder holds the export of another archive; name another folder")
-
-
-class _Run:
-    """One export."""
 
     def __init__(
         self,
@@ -82,11 +39,17 @@ class _Run:
         self._store = store
         self._target = target
         self._parts: Counter[Kind] = Counter()
-        self._counts: Counter[Kind] = Counter(dict.fromkeys(Kind, 0))
+        self._counts: Counter[Kind] = Counter()
         self._last_generation = 0
         self._unfinished: set[str] = set()
 
-    async def events(self) -> AsyncIterator[Fault | Moved]:
+    async def run(self) -> AsyncGenerator[Fault | Moved, None]:
+        """Yield each file that cannot be exported, and how far it is.
+
+        Raises ValueError where the target has the export of another archive, OSError where it
+        cannot be written, and a StorageException where the database is unavailable.
+        """
+        await self._check()
         await asyncio.to_thread(self._target.begin, layout.head())
         # What is deleted meanwhile is in neither: tombstones come first.
         async for moved in self._export_tombstones():
@@ -97,10 +60,20 @@ class _Run:
             yield event
         async for moved in self._drop_deleted():
             yield moved
-        end = layout.end(self._counts)
-        await asyncio.to_thread(
-            self._target.finish, end, {kind: self._parts[kind] for kind in Kind}
-        )
+        parts = {kind: self._parts[kind] for kind in Kind}
+        await asyncio.to_thread(self._target.finish, layout.end(self._counts), parts)
+
+    async def _check(self) -> None:
+        """Raise ValueError unless the first image that is there is known here."""
+        guid = await asyncio.to_thread(self._target.first_guid)
+        if guid is None:
+            return
+        async with self._transfers.open_context() as context:
+            if await self._repository.get_files(context, [guid]):
+                return
+            if await self._transfers.get_tombstoned(context, [guid]):
+                return
+        raise ValueError("this folder holds the export of another archive; name another folder")
 
     async def _export_tombstones(self) -> AsyncIterator[Moved]:
         last = 0

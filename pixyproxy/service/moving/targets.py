@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+import orjson
+
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ImageDetail
 from pixyproxy.service.moving.layout import END, FILES, HEAD, Kind, check_head, file_path, part_path
@@ -25,6 +27,9 @@ class Target(Protocol):
     max_files_bytes: int
     """The files of a part have hardly more bytes."""
     max_lines: int
+
+    def first_guid(self) -> str | None:
+        """Return the GUID of the first image that is there, if there is one."""
 
     def begin(self, head: bytes) -> None:
         """Take the head."""
@@ -57,6 +62,10 @@ class TarTarget:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+
+    def first_guid(self) -> str | None:
+        """Return None: a stream has nothing yet."""
+        return None
 
     def begin(self, head: bytes) -> None:
         """Take the head."""
@@ -129,6 +138,14 @@ class FolderTarget:
         if self._lock >= 0:
             os.close(self._lock)
 
+    def first_guid(self) -> str | None:
+        """Return the GUID of the first image that is there, if there is one."""
+        try:
+            with (self._folder / part_path(Kind.IMAGES, 1)).open("rb") as file:
+                return str(orjson.loads(file.readline())["guid"])
+        except (FileNotFoundError, ValueError, LookupError, TypeError):
+            return None
+
     def begin(self, head: bytes) -> None:
         """Take the head; until the end comes, the export does not count as complete."""
         (self._folder / END).unlink(missing_ok=True)
@@ -151,14 +168,6 @@ class FolderTarget:
     def put_file(self, image: ImageDetail, data: memoryview) -> None:
         """Take the file of an image."""
         self._write(file_path(image), data)
-
-    def first_image(self) -> bytes:
-        """Return the first line of the images that are there, or nothing."""
-        try:
-            with (self._folder / part_path(Kind.IMAGES, 1)).open("rb") as file:
-                return file.readline()
-        except FileNotFoundError:
-            return b""
 
     def list_others(self) -> Iterator[list[str]]:
         """Yield the GUIDs of the images whose files are there, by and by."""
