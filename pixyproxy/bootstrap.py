@@ -1,6 +1,6 @@
 """The one place where everything is put together: settings become opened services."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,9 @@ from pixyproxy.data.generation_repository import GenerationRepository
 from pixyproxy.data.image_repository import ImageRepository
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.data.init import open_database
+from pixyproxy.data.transfer_repository import TransferRepository
 from pixyproxy.service.curation import Curation
+from pixyproxy.service.file_check import FileCheck
 from pixyproxy.service.fsck import Fsck
 from pixyproxy.service.generation_service import GenerationService
 from pixyproxy.service.health import Health
@@ -20,11 +22,18 @@ from pixyproxy.service.image_fetcher import ImageFetcher
 from pixyproxy.service.image_finder import ImageFinder
 from pixyproxy.service.image_generator import ImageGenerator
 from pixyproxy.service.image_service import ImageService
+from pixyproxy.service.moving.exporting import Export
+from pixyproxy.service.moving.importing import Importer
+from pixyproxy.service.moving.intake import Intake
+from pixyproxy.service.moving.pictures import PictureImporter
+from pixyproxy.service.moving.targets import Target
 from pixyproxy.service.providers.sketch import SketchProvider
 from pixyproxy.settings import Settings
 
 BLOCK_DEADLINE_S = 20
 """A block is some 25,000 rows, in one transaction that nobody waits for."""
+TRANSFER_S = 30.0
+"""So long a batch of rows may take that is moved: nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,10 @@ class Services:
     generator: ImageGenerator
     health: Health
     fsck: Fsck
+    files: FileCheck
+    make_export: Callable[[Target], Export]
+    importer: Importer
+    pictures: PictureImporter
 
 
 @asynccontextmanager
@@ -77,6 +90,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             lease_s=settings.lease_s,
         )
         stack.push_async_callback(generator.aclose)
+        transfers = TransferRepository(partial(database.open_context, deadline_s=TRANSFER_S))
+        curations = CurationRepository(database.open_context, archive)
+        make_intake = partial(Intake, repository, transfers, curations, store=store)
         images = ImageService(repository, store=store, generator=generator)
         stack.push_async_callback(images.aclose)
 
@@ -85,7 +101,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
         curation = Curation(
             repository,
-            CurationRepository(database.open_context, archive),
+            curations,
             archive,
             store=store,
             forget=forget,
@@ -104,4 +120,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 {"generator": generator.circuit.check},
             ),
             fsck=Fsck(repository, generations, store=store, generator=generator),
+            files=FileCheck(repository, store=store),
+            make_export=partial(Export, repository, transfers, store),
+            importer=Importer(transfers, make_intake=make_intake),
+            pictures=PictureImporter(make_intake=make_intake),
         )

@@ -49,6 +49,29 @@ def run(
     )
 
 
+def run_on_terminal(
+    folder: Path, *arguments: str, **settings: object
+) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Run a command whose standard error is a terminal; also return what that has shown."""
+    terminal, side = pty.openpty()
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "pixyproxy", *arguments],
+            cwd=folder,
+            env=environment(min_free_mb=1, **settings) | {"PYTHONPATH": str(ROOT), "TERM": "xterm"},
+            stdout=subprocess.PIPE,
+            stderr=side,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(side)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+    return result, shown
+
+
 def assert_one_clear_line(result: subprocess.CompletedProcess[str], *words: str) -> None:
     assert result.returncode != 0
     assert not result.stdout

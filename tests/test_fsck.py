@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from tests.data.rows import raw
 from tests.model_server import ModelServer, image, png
 from tests.programs import require_program
 from tests.servers import ROOT, Service, environment
-from tests.test_cli import assert_one_clear_line, run
+from tests.test_cli import assert_one_clear_line, run, run_on_terminal
 
 
 def fsck(folder: Path, *options: str, **settings: object) -> tuple[int, list[dict[str, Any]]]:
@@ -96,21 +95,7 @@ def test_what_cannot_be_checked_is_said_in_one_line(tmp_path: Path) -> None:
 
 def test_progress_is_shown_on_a_terminal_alone(tmp_path: Path) -> None:
     path_of(tmp_path, generate(tmp_path)).unlink()
-    terminal, side = pty.openpty()
-    try:
-        result = subprocess.run(
-            [sys.executable, "-m", "pixyproxy", "fsck", "--json"],
-            cwd=tmp_path,
-            env=environment(min_free_mb=1) | {"PYTHONPATH": str(ROOT), "TERM": "xterm"},
-            stdout=subprocess.PIPE,
-            stderr=side,
-            timeout=60,
-            check=False,
-        )
-    finally:
-        os.close(side)
-    shown = os.read(terminal, 100_000).decode()
-    os.close(terminal)
+    result, shown = run_on_terminal(tmp_path, "fsck", "--json")
     assert "rows" in shown
     assert "100%" in shown
     assert result.returncode == 1

@@ -2,8 +2,9 @@
 
 import typer
 
-from pixyproxy.cli.checking import fsck, stats
+from pixyproxy.cli.checking import fsck, stats, verify
 from pixyproxy.cli.generating import generate, generations
+from pixyproxy.cli.moving import export, import_
 from pixyproxy.cli.serving import export_schema, migrate, serve, version
 
 cli = typer.Typer(
@@ -12,8 +13,9 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, generate, migrate, fsck, stats, export_schema, version):
+for command in (serve, generate, migrate, export, verify, fsck, stats, export_schema, version):
     cli.command()(command)
+cli.command("import")(import_)
 cli.add_typer(generations, name="generations")
 
 

@@ -1,24 +1,30 @@
-"""`pixyproxy fsck` and `pixyproxy stats`."""
+"""`pixyproxy fsck`, `pixyproxy verify` and `pixyproxy stats`."""
 
 import asyncio
 import json as json_format
-import sys
 from collections import Counter
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from rich import filesize
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from pixyproxy.bootstrap import open_services
-from pixyproxy.cli.terminal import console, errors_in_one_line, print_text, read_settings
+from pixyproxy.cli.terminal import (
+    errors_in_one_line,
+    make_progress,
+    print_text,
+    read_settings,
+    summary,
+    tell,
+)
 from pixyproxy.core.models import Stats
 from pixyproxy.log import escape_line
-from pixyproxy.service.fsck import Checked, Fault
+from pixyproxy.service.file_check import Checked, Fault
 from pixyproxy.settings import Settings
 
 REMAIN = 1
@@ -85,15 +91,71 @@ def _table(found: Stats) -> Table:
     return table
 
 
+def verify(
+    *,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Read at most so many megabytes a second.")
+    ] = None,
+    after: Annotated[str | None, typer.Option(help="Go on after the image with this GUID.")] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, one fault a line, and a last summary line.")
+    ] = False,
+) -> None:
+    """Read every image file against its size and SHA-256, while the service runs or not.
+
+    Faults: missing-file, unreadable-file, wrong-size, wrong-sha256. Nothing is changed.
+
+    Exit status: 0 all is well; 1 there are faults; 2 it could not be done, or was interrupted.
+    """
+    last = _Last()
+    try:
+        with errors_in_one_line(status=UNABLE):
+            settings = read_settings(log_level="ERROR")
+            faults = asyncio.run(_verify(settings, last, after=after, rate=rate, json=json))
+    finally:
+        if last.guid is not None and not last.is_done:
+            tell("note", f"go on with: pixyproxy verify --after {last.guid}", color="yellow")
+    raise typer.Exit(REMAIN if faults else 0)
+
+
+@dataclass
+class _Last:
+    """The last image that was read."""
+
+    guid: str | None = None
+    is_done: bool = False
+
+
+async def _verify(
+    settings: Settings, last: _Last, *, after: str | None, rate: float | None, json: bool
+) -> int:
+    """Return how many faults there are."""
+    count: Counter[str] = Counter(images=0, bytes=0, faults=0)
+    progress = make_progress()
+    task = progress.add_task("images", total=1.0)
+    async with open_services(settings) as services:
+        with progress:
+            events = services.files.run(after=after, mb_per_s=rate)
+            async with aclosing(events):
+                async for event in events:
+                    match event:
+                        case Checked():
+                            count["images"] += event.count
+                            count["bytes"] += event.byte_size
+                            last.guid = event.last_guid
+                            progress.update(task, completed=event.share)
+                        case Fault():
+                            count["faults"] += 1
+                            print_text(_as_json(event) if json else _as_text(event))
+    last.is_done = True
+    print_text(summary(count, json=json))
+    return count["faults"]
+
+
 async def _fsck(settings: Settings, *, repair: bool, json: bool) -> int:
     """Return how many faults remain."""
     count: Counter[str] = Counter(rows=0, folders=0, faults=0, mended=0)
-    progress = Progress(
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-        redirect_stdout=sys.stdout.isatty(),
-    )
+    progress = make_progress()
     stages = {stage: progress.add_task(stage, total=1.0) for stage in ("rows", "folders")}
     async with open_services(settings) as services:
         with progress:
@@ -107,8 +169,7 @@ async def _fsck(settings: Settings, *, repair: bool, json: bool) -> int:
                             count["faults"] += 1
                             count["mended"] += event.mended
                             print_text(_as_json(event) if json else _as_text(event))
-    summary = ", ".join(f"{name}: {number}" for name, number in count.items())
-    print_text(json_format.dumps(count) if json else summary)
+    print_text(summary(count, json=json))
     return count["faults"] - count["mended"]
 
 

@@ -1,15 +1,17 @@
 """What all commands share: what they print, and how they tell what went wrong."""
 
+import json as json_format
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NoReturn
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.progress import Progress
 from rich.text import Text
 
 from pixyproxy.core.exceptions import PixyProxyException
@@ -29,10 +31,10 @@ def read_settings(*, log_level: str) -> Settings:
     return settings
 
 
-def print_text(text: str) -> None:
-    """Print a result. Raises OSError where it cannot be written."""
+def print_text(text: str, *, is_aside: bool = False) -> None:
+    """Print a result; aside, where standard output is taken. Raises OSError if it cannot be."""
     try:
-        typer.echo(text)
+        typer.echo(text, err=is_aside)
     except OSError:
         # Else the interpreter would try once more at its end, and complain in its own words.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -43,6 +45,23 @@ def tell(label: str, message: str, *, color: str) -> None:
     """Tell people something in one line."""
     line = escape_line(" ".join(message.split()))
     console.print(Text.assemble((f"{label}:", color), f" {line}"))
+
+
+def make_progress() -> Progress:
+    """Return bars that are shown on a terminal alone, and vanish in the end."""
+    return Progress(
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+    )
+
+
+def summary(count: Mapping[str, int], *, json: bool) -> str:
+    """Return counts in one line, for programs or for people."""
+    if json:
+        return json_format.dumps(count)
+    return ", ".join(f"{name}: {number}" for name, number in count.items())
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Changes of kept images: their tags, and their end. Methods run in the context they are given."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -45,7 +45,7 @@ class CurationRepository:
                 with suppress(IntegrityError):
                     await context.execute(_INSERT_TAG, {"name": name, "image_count": 0})
 
-    async def count_tags(self, context: DatabaseContext, changes: dict[str, int]) -> None:
+    async def count_tags(self, context: DatabaseContext, changes: Mapping[str, int]) -> None:
         """Count so many images more or less for each tag, all of which have a row."""
         for name, change in sorted(changes.items()):
             await context.execute(_COUNT_TAG, {"of": name, "change": change})

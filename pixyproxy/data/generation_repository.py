@@ -193,7 +193,7 @@ class GenerationRepository:
     async def create_attempt(self, context: DatabaseContext, attempt: Attempt) -> None:
         """Add a row, which must be committed before the call is sent."""
         with suppress(IntegrityError):  # it was committed by a try that failed after
-            await context.execute(_INSERT_ATTEMPT, _attempt_row(attempt))
+            await context.execute(_INSERT_ATTEMPT, attempt_row(attempt))
 
     async def get_attempts(self, context: DatabaseContext, guid: str) -> list[Attempt]:
         """Return the generation's attempts, the oldest first."""
@@ -202,7 +202,7 @@ class GenerationRepository:
 
     async def update_attempt(self, context: DatabaseContext, attempt: Attempt) -> None:
         """Write down what the model has answered, and what became of the call."""
-        row = _attempt_row(attempt)
+        row = attempt_row(attempt)
         key = {"guid_": row.pop("generation_guid"), "number_": row.pop("number")}
         await context.execute(_UPDATE_ATTEMPT, key | {name: row[name] for name in _PROGRESS})
 
@@ -322,7 +322,8 @@ def _models(rows: Sequence[sa.Row[Any]]) -> list[Generation]:
     return [_model(row) for row in rows]
 
 
-def _attempt_row(attempt: Attempt) -> dict[str, Any]:
+def attempt_row(attempt: Attempt) -> dict[str, Any]:
+    """Return an attempt as it is stored."""
     return {
         **attempt.model_dump(exclude={"answer"}),
         "status": attempt.status.value,

@@ -38,6 +38,9 @@ class ImageRepositoryInterface(Protocol):
     async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
         """Add a row, or return False where one has this GUID already."""
 
+    async def create_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> bool:
+        """Add rows in this order, or return False, to be rolled back, where a GUID is taken."""
+
     async def get_images(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageDetail]:
         """Return the images with exactly these GUIDs, in any order; those that there are."""
 
@@ -102,6 +105,14 @@ class ImageRepository:
         """Add a row, or return False where one has this GUID already."""
         try:
             await context.execute(_INSERT, to_row(image))
+        except IntegrityError:
+            return False
+        return True
+
+    async def create_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> bool:
+        """Add rows in this order, or return False, to be rolled back, where a GUID is taken."""
+        try:
+            await context.execute(_INSERT, [to_row(image) for image in images])
         except IntegrityError:
             return False
         return True

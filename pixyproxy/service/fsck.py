@@ -5,126 +5,42 @@ It may run beside the service, which goes on writing: what looks wrong is looked
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Annotated, Any
 
-import orjson
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
+from pydantic import ValidationError
 
 from pixyproxy.core.exceptions import BadGeneratorResponseError, ImageStoreError
 from pixyproxy.core.guid import is_guid
-from pixyproxy.core.models import (
-    Choice,
-    ContentType,
-    Generation,
-    GenerationStatus,
-    ImageDetail,
-    Text,
-)
+from pixyproxy.core.models import ContentType, Generation, GenerationStatus, ImageDetail
 from pixyproxy.data.generation_repository import GenerationRepository
-from pixyproxy.data.image_repository import ImageFile, ImageRepositoryInterface
+from pixyproxy.data.image_repository import ImageRepositoryInterface
 from pixyproxy.data.image_store import ImageStore
-from pixyproxy.service.image_check import MAX_IMAGE_BYTES, check_image
+from pixyproxy.service.file_check import (
+    Checked,
+    Fault,
+    FaultCode,
+    FileCheck,
+    confirmed,
+    path_in_shard,
+    why,
+)
+from pixyproxy.service.image_check import check_image
 from pixyproxy.service.image_generator import ImageGenerator
+from pixyproxy.service.storable import StorableImage
 
-ROWS_AT_ONCE = 500
 SHARDS_AT_ONCE = 32
 """Of a million images, they hold about as many."""
 SHARDS = 0x10000
 STALE_AT_ONCE = 10_000
-PAUSE_S = 1.0
-"""Between two looks: as long as the service may take from a file to its row, and to tidy up."""
 _SIDECAR = "json"
 _CONTENT_TYPES = {content_type.extension: content_type for content_type in ContentType}
 
 
-class FaultCode(StrEnum):
-    """What can be wrong with what is kept."""
-
-    MISSING_FILE = "missing-file"
-    UNREADABLE_FILE = "unreadable-file"
-    WRONG_SIZE = "wrong-size"
-    WRONG_SHA256 = "wrong-sha256"
-    MISSING_GENERATION = "missing-generation"
-    FILE_WITHOUT_ROW = "file-without-row"
-    DELETED_FILE = "deleted-file"
-    SIDECAR_LEFT = "sidecar-left"
-    SIDECAR_WITHOUT_FILE = "sidecar-without-file"
-    UNREADABLE_FOLDER = "unreadable-folder"
-    TEMPORARY_FILE = "temporary-file"
-    STALE_LEASE = "stale-lease"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong, with the GUID of its image or (a stale lease) its generation."""
-
-    code: FaultCode
-    detail: str
-    guid: str | None = None
-    path: str | None = None
-    """The file or folder, from the folder of the images."""
-    mended: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """How far the check has come: so many more rows, or shard folders, are checked."""
-
-    stage: str
-    count: int
-    share: float
-    """How much of the stage is done, 0 to 1."""
-
-
-def _survives_storing(parameters: dict[str, Any]) -> dict[str, Any]:
-    try:
-        stored = orjson.loads(orjson.dumps(parameters))
-    except TypeError:
-        stored = None
-    if stored != parameters:  # NaN, for one, would come back as null
-        raise ValueError("must be JSON that can be stored")
-    return parameters
-
-
-def _names_generation(guid: str) -> str:
-    if not is_guid(guid):
-        raise ValueError("must be a GUID")
-    return guid
-
-
-_Moment = Annotated[
-    AwareDatetime,
-    Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC)),
-]
-
-
-class _Sidecar(ImageDetail):
-    """An image as a sidecar tells it, if every database can hold its row.
-
-    The numbers need no bounds but the size's: they are compared with the file's.
-    """
-
-    filename: Choice
-    prompt: Text
-    created_at: _Moment
-    updated_at: _Moment
-    byte_size: int = Field(le=MAX_IMAGE_BYTES)
-    model: Choice
-    revised_prompt: Text | None
-    parameters: Annotated[dict[str, Any], AfterValidator(_survives_storing)]
-    generation_guid: Annotated[str, AfterValidator(_names_generation)] | None = None
-
-
 class _UnmendedError(Exception):
     """Why a fault stays as it is."""
-
-
-Look = Callable[[Collection[str]], Awaitable[list[Fault]]]
 
 
 class Fsck:
@@ -145,6 +61,7 @@ class Fsck:
         self._generations = generations
         self._store = store
         self._generator = generator
+        self._files = FileCheck(repository, store=store, has_generations_checked=True)
 
     async def run(self, *, repair: bool) -> AsyncGenerator[Fault | Checked, None]:
         """Yield each fault, mended where `repair` says so and it can be, and how far it is.
@@ -158,7 +75,7 @@ class Fsck:
     # What dead processes left
 
     async def _check_leftovers(self, *, repair: bool) -> AsyncIterator[Fault]:
-        faults = await _confirmed(self._look_at_leftovers, ())
+        faults = await confirmed(self._look_at_leftovers, ())
         left = set(faults)
         if repair and faults:
             with suppress(ImageStoreError):  # what it could not mend is still there
@@ -186,55 +103,8 @@ class Fsck:
 
     # Rows
 
-    async def _check_rows(self, *, repair: bool) -> AsyncIterator[Fault | Checked]:
-        async with self._repository.open_context() as context:
-            last_id = await self._repository.get_last_id(context)
-        after_id = 0
-        while True:
-            async with self._repository.open_context() as context:
-                rows = await self._repository.list_guids(
-                    context, after_id=after_id, limit=ROWS_AT_ONCE
-                )
-            if not rows:
-                return
-            guids = [guid for _, guid in rows]
-            for fault in await _confirmed(
-                self._look_at_rows, guids, lambda fault: fault.guid or ""
-            ):
-                yield fault
-            after_id = rows[-1][0]
-            yield Checked("rows", len(rows), min(1, after_id / last_id))
-
-    async def _look_at_rows(self, guids: Collection[str]) -> list[Fault]:
-        files = await self._get_files(guids)
-        found = await asyncio.gather(
-            *(self._look_at_file(files[guid]) for guid in guids if guid in files)
-        )
-        return list(itertools.chain.from_iterable(found))
-
-    async def _look_at_file(self, file: ImageFile) -> list[Fault]:
-        path = _path(f"{file.guid}.{file.content_type.extension}")
-
-        def fault(code: FaultCode, detail: str) -> Fault:
-            return Fault(code, detail, guid=file.guid, path=path)
-
-        faults = []
-        if file.lacks_generation:
-            detail = "its row names a generation that there is not"
-            faults.append(fault(FaultCode.MISSING_GENERATION, detail))
-        try:
-            found = await self._store.digest(file.guid, file.content_type)
-        except ImageStoreError as error:
-            return [*faults, fault(FaultCode.UNREADABLE_FILE, _why(error))]
-        if found is None:
-            faults.append(fault(FaultCode.MISSING_FILE, "its row has no file"))
-        elif found.byte_size != file.byte_size:
-            detail = f"it has {found.byte_size} bytes, and its row says {file.byte_size}"
-            faults.append(fault(FaultCode.WRONG_SIZE, detail))
-        elif found.sha256 != file.sha256:
-            detail = f"its SHA-256 is {found.sha256}, and its row says {file.sha256}"
-            faults.append(fault(FaultCode.WRONG_SHA256, detail))
-        return faults
+    def _check_rows(self, *, repair: bool) -> AsyncIterator[Fault | Checked]:
+        return self._files.run()
 
     # Files
 
@@ -249,7 +119,7 @@ class Fsck:
         while shards := await asyncio.to_thread(
             lambda: list(itertools.islice(walk, SHARDS_AT_ONCE))
         ):
-            for fault in await _confirmed(self._look_at_shards, shards):
+            for fault in await confirmed(self._look_at_shards, shards):
                 yield await self._mend(fault) if repair else fault
             yield Checked("folders", len(shards), (int(shards[-1], 16) + 1) / SHARDS)
         for fault in unreadable:
@@ -263,7 +133,7 @@ class Fsck:
                 found = await self._store.list_shard(shard)
             except ImageStoreError as error:
                 path = f"{shard[:2]}/{shard[2:]}"
-                faults.append(Fault(FaultCode.UNREADABLE_FOLDER, _why(error), path=path))
+                faults.append(Fault(FaultCode.UNREADABLE_FOLDER, why(error), path=path))
                 continue
             for name in filter(_is_ours, found):
                 if name.startswith(shard):
@@ -275,7 +145,7 @@ class Fsck:
         return faults + await self._look_at_names(names)
 
     async def _look_at_names(self, names: Collection[str]) -> list[Fault]:
-        rows = await self._get_files({name[:36] for name in names})
+        rows = await self._files.get_files({name[:36] for name in names})
         with_sidecar = {name[:36] for name in names if name.endswith(_SIDECAR)}
         with_image = {name[:36] for name in names if not name.endswith(_SIDECAR)}
         in_work = await self._in_work(with_sidecar - rows.keys())
@@ -302,7 +172,7 @@ class Fsck:
             else:
                 continue
             if guid not in in_work:
-                faults.append(Fault(code, detail, guid=guid, path=_path(name)))
+                faults.append(Fault(code, detail, guid=guid, path=path_in_shard(name)))
         return faults
 
     async def _in_work(self, guids: Iterable[str]) -> set[str]:
@@ -343,13 +213,13 @@ class Fsck:
         except _UnmendedError as error:
             return replace(fault, detail=f"{fault.detail}; {error}")
         except ImageStoreError as error:
-            return replace(fault, detail=f"{fault.detail}; {_why(error)}")
+            return replace(fault, detail=f"{fault.detail}; {why(error)}")
         return replace(fault, mended=True)
 
     async def _write_row(self, guid: str, path: str | None) -> None:
         """Write the row that a file's sidecar tells, if the file is what the sidecar announces."""
         image = await self._read_sidecar(guid)
-        if path != _path(f"{guid}.{image.content_type.extension}"):
+        if path != path_in_shard(f"{guid}.{image.content_type.extension}"):
             raise _UnmendedError("its sidecar tells of another file")
         await self._compare(image)
         generation = await self._generation_of(image)
@@ -397,10 +267,10 @@ class Fsck:
         if sidecar is None:
             raise _UnmendedError("there is no sidecar to read")
         try:
-            image = _Sidecar.model_validate_json(sidecar)
+            image = StorableImage.model_validate_json(sidecar)
         except ValidationError as error:
             fields = {str(fault["loc"][0]) for fault in error.errors() if fault["loc"]}
-            what = ", ".join(sorted(fields & _Sidecar.model_fields.keys())) or "JSON"
+            what = ", ".join(sorted(fields & StorableImage.model_fields.keys())) or "JSON"
             raise _UnmendedError(f"its sidecar's {what} will not do") from None
         if image.guid != guid:
             raise _UnmendedError("its sidecar tells of another image")
@@ -418,28 +288,6 @@ class Fsck:
             return set()
         async with self._repository.open_context() as context:
             return await self._repository.get_deleted(context, list(guids))
-
-    async def _get_files(self, guids: Collection[str]) -> dict[str, ImageFile]:
-        if not guids:
-            return {}
-        async with self._repository.open_context() as context:
-            files = await self._repository.get_files(context, list(guids))
-        return {file.guid: file for file in files}
-
-
-async def _confirmed(
-    look: Look, places: Collection[str], place_of: Callable[[Fault], str] | None = None
-) -> list[Fault]:
-    """Return the faults that two looks at these places find, a pause apart.
-
-    The second look is where `place_of` says that the first has found them, or everywhere.
-    """
-    faults = await look(places)
-    if not faults:
-        return []
-    await asyncio.sleep(PAUSE_S)
-    again = set(await look({place_of(fault) for fault in faults} if place_of else places))
-    return [fault for fault in faults if fault in again]
 
 
 def _succeeded(generation: Generation, image: ImageDetail) -> Generation:
@@ -459,12 +307,3 @@ def _is_ours(name: str) -> bool:
     """Tell whether a file's name is one that the service gives to images and sidecars."""
     guid, _, extension = name.partition(".")
     return is_guid(guid) and extension in {*_CONTENT_TYPES, _SIDECAR}
-
-
-def _path(name: str) -> str:
-    return f"{name[:2]}/{name[2:4]}/{name}"
-
-
-def _why(error: ImageStoreError) -> str:
-    cause = error.__cause__
-    return (cause.strerror if isinstance(cause, OSError) else None) or "it is not a regular file"

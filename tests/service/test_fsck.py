@@ -20,7 +20,8 @@ from pixyproxy.data.generation_repository import GenerationRepository
 from pixyproxy.data.image_repository import ImageFile, ImageRepository
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.data.init import Database
-from pixyproxy.service.fsck import Checked, Fault, Fsck
+from pixyproxy.service.file_check import Checked, Fault
+from pixyproxy.service.fsck import Fsck
 from tests.conftest import MakeSettings
 from tests.data.rows import raw
 from tests.model_server import picture

@@ -1,0 +1,183 @@
+"""Importing a folder of pictures that other tools have written.
+
+A picture's GUID comes from its bytes: so the same picture is taken in once, however often, and one
+that was deleted here stays so. Its prompt comes from a file beside it, else from within, else from
+its name.
+"""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+from pixyproxy.core.exceptions import BadGeneratorResponseError
+from pixyproxy.core.models import ContentType, ImageDetail
+from pixyproxy.core.text import make_filename
+from pixyproxy.service.image_check import MAX_IMAGE_BYTES, check_image
+from pixyproxy.service.moving.embedded import read_embedded
+from pixyproxy.service.moving.folder import Folder
+from pixyproxy.service.moving.intake import Intake
+from pixyproxy.service.moving.layout import Moved, Trouble, TroubleCode
+from pixyproxy.service.moving.prompts import Description, read_json, read_text
+
+MODEL = "imported"
+"""The model of a picture that names none."""
+MAX_SIDECAR_BYTES = 2**20
+_AT_ONCE = 32
+_BYTES_AT_ONCE = 64 * 2**20
+_SIDECARS = {".json", ".txt"}
+_PICTURES = {".jpeg"} | {f".{content_type.extension}" for content_type in ContentType}
+_NAMESPACE = b"pixyproxy picture "
+_LATEST = datetime(9998, 12, 31, tzinfo=UTC).timestamp()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Found:
+    """A file, in the order in which files are taken in."""
+
+    mtime_us: int
+    path: str
+    size: int
+
+
+class PictureImporter:
+    """Imports pictures; the oldest comes first, by the time when its file was last changed."""
+
+    def __init__(self, *, make_intake: Callable[[], Intake]) -> None:
+        self._make_intake = make_intake
+
+    async def run(self, folder: Folder) -> AsyncGenerator[Trouble | Moved, None]:
+        """Yield what is not taken in, and how far it is. Raises OSError and a StorageException."""
+        intake = self._make_intake()
+        await intake.check()
+        unreadable: list[OSError] = []
+        found = await asyncio.to_thread(lambda: sorted(_find(folder, unreadable.append)))
+        for error in unreadable:
+            detail = error.strerror or "it cannot be read"
+            yield Trouble(TroubleCode.UNREADABLE, str(error.filename), detail)
+        try:
+            done = 0
+            for some in _groups(found):
+                done += len(some)
+                pictures = await asyncio.gather(
+                    *(asyncio.to_thread(_read, folder, file) for file in some)
+                )
+                images: dict[str, tuple[ImageDetail, bytes]] = {}
+                for picture in pictures:
+                    match picture:
+                        case Trouble():
+                            yield picture
+                        case None:
+                            yield Moved("not_images", 1)
+                        case image, data if image.guid not in images:
+                            images[image.guid] = image, data
+                        case _:
+                            yield Moved("skipped", 1)
+                present, deleted = await intake.known(images)
+                yield Moved("skipped", len(present), done / len(found))
+                yield Moved("stay_deleted", len(deleted))
+                for guid, (image, data) in images.items():
+                    if guid not in present.keys() | deleted:
+                        yield Moved("imported", await intake.put(image, data), done / len(found))
+            yield Moved("imported", await intake.flush(), 1)
+        finally:
+            await intake.aclose()
+
+
+def _find(folder: Folder, on_error: Callable[[OSError], None]) -> Iterator[_Found]:
+    for path, status in folder.walk(on_error):
+        if PurePosixPath(path).suffix.lower() not in _SIDECARS:
+            yield _Found(status.st_mtime_ns // 1000, path, status.st_size)
+
+
+def _groups(found: Sequence[_Found]) -> Iterator[list[_Found]]:
+    group: list[_Found] = []
+    size = 0
+    for file in found:
+        counts = min(file.size, MAX_IMAGE_BYTES)
+        if group and (len(group) == _AT_ONCE or size + counts > _BYTES_AT_ONCE):
+            yield group
+            group, size = [], 0
+        group.append(file)
+        size += counts
+    if group:
+        yield group
+
+
+def _read(folder: Folder, file: _Found) -> tuple[ImageDetail, bytes] | Trouble | None:
+    """Return the picture; or why it is not taken in; or None where it is to be none."""
+    is_picture = PurePosixPath(file.path).suffix.lower() in _PICTURES
+    if file.size > MAX_IMAGE_BYTES and not is_picture:
+        return None
+    try:
+        data = folder.read(file.path, MAX_IMAGE_BYTES)
+        if data is None:
+            return None
+        facts = check_image(data)
+    except OSError as error:
+        detail = error.strerror or "it cannot be read"
+        return Trouble(TroubleCode.UNREADABLE, file.path, detail)
+    except BadGeneratorResponseError:
+        if not is_picture:
+            return None
+        detail = "it is not a whole image of a known format, of up to 32 MiB and 50 megapixels"
+        return Trouble(TroubleCode.DAMAGED, file.path, detail)
+    told = _describe(folder, file.path, data)
+    digest = hashlib.sha256(data)
+    guid = _guid_of(digest.digest())
+    moment = datetime.fromtimestamp(min(max(file.mtime_us / 1e6, 0), _LATEST), UTC)
+    stem = _stem(file.path)
+    image = ImageDetail(
+        guid=guid,
+        filename=make_filename(stem, moment, guid, facts.content_type.extension),
+        prompt=told.prompt or stem,
+        created_at=moment,
+        updated_at=moment,
+        content_type=facts.content_type,
+        width=facts.width,
+        height=facts.height,
+        byte_size=len(data),
+        sha256=digest.hexdigest(),
+        model=told.model or MODEL,
+        revised_prompt=None,
+        parameters=told.parameters,
+    )
+    return image, data
+
+
+def _describe(folder: Folder, path: str, data: bytes) -> Description:
+    found = _read_sidecars(folder, path) or read_embedded(data)
+    return (found or Description()).cleaned()
+
+
+def _read_sidecars(folder: Folder, path: str) -> Description | None:
+    """Return what `name.json`, `name.png.json`, `name.txt` or `name.png.txt` tells."""
+    base = path[: -len(suffix)] if (suffix := PurePosixPath(path).suffix) else path
+    for extension, read in ((".json", read_json), (".txt", read_text)):
+        for name in dict.fromkeys((base + extension, path + extension)):
+            try:
+                data = folder.read(name, MAX_SIDECAR_BYTES)
+            except OSError:
+                continue
+            if data is None or len(data) > MAX_SIDECAR_BYTES:
+                continue
+            found = read(data.decode("utf-8-sig", "replace"))
+            if found and found.prompt.strip():
+                return found
+    return None
+
+
+def _stem(path: str) -> str:
+    stem = PurePosixPath(path).stem.encode("utf-8", "replace").decode()
+    return stem if stem.strip() else "image"
+
+
+def _guid_of(digest: bytes) -> str:
+    """Return a GUID of version 8 (RFC 9562, section 5.8), which leaves it to us what is in it."""
+    derived = bytearray(hashlib.sha256(_NAMESPACE + digest).digest()[:16])
+    derived[6] = derived[6] & 0x0F | 0x80
+    derived[8] = derived[8] & 0x3F | 0x80
+    return str(uuid.UUID(bytes=bytes(derived)))
