@@ -1,5 +1,6 @@
 """`pixyproxy export` and `pixyproxy import`, as an operator runs them."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -12,13 +13,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from sqlalchemy.engine import make_url
 
 from tests.archives import GONE, Archive, ask, files_of, make_pictures, tar
 from tests.conftest import MakeSettings, open_client
 from tests.data.rows import raw
-from tests.servers import ROOT, environment
+from tests.model_server import ModelServer, image, png
+from tests.servers import ROOT, Service, environment
 from tests.test_cli import assert_one_clear_line, run_on_terminal
 
 
@@ -244,6 +247,40 @@ async def test_what_is_there_is_left_alone(
     (key,) = other.sql(f"SELECT idempotency_key FROM generations WHERE guid = '{renamed[0]}'")
     assert key == (None,)
     assert done(other, "import", str(export), status=1)["conflict"] == 1
+
+
+async def test_a_service_goes_on_meanwhile(
+    archive: Archive, other: Archive, tmp_path: Path, model_server: ModelServer
+) -> None:
+    model_server.answer_with(image(png()))
+    settings = {"database_url": archive.database_url, "images": archive.images}
+    export = str(tmp_path / "export")
+    with Service(
+        tmp_path / "service", openai_base_url=model_server.base_url, **settings
+    ) as service:
+        async with httpx2.AsyncClient(base_url=service.origin, timeout=60) as client:
+            is_over = asyncio.Event()
+
+            async def keep_on() -> None:
+                while not is_over.is_set():
+                    answer = await client.post("/image", json={"prompt": "a fox"})
+                    assert answer.status_code == 201, answer.text
+
+            async with asyncio.TaskGroup() as group:
+                for _ in range(4):
+                    group.create_task(keep_on())
+                try:
+                    first = await asyncio.to_thread(done, archive, "export", export)
+                    taken = await asyncio.to_thread(done, other, "import", export)
+                    assert taken["imported"] == first["images"]
+                    await asyncio.to_thread(done, archive, "export", export)
+                finally:
+                    is_over.set()
+    done(other, "import", export)
+    done(archive, "export", export)
+    done(other, "import", export)
+    assert sorted(other.guids()) == sorted(archive.guids())
+    assert other.run("fsck").returncode == 0
 
 
 def interrupted(

@@ -51,6 +51,13 @@ class TransferRepository:
         rows = await context.execute(_TOMBSTONES, {"after": after_id, "limit": limit})
         return [(row[0], Tombstone.model_validate(_as_dict(row))) for row in rows]
 
+    async def get_tombstoned(
+        self, context: DatabaseContext, guids: Collection[str], *, last_id: int = 2**62
+    ) -> set[str]:
+        """Return those of the GUIDs whose images were deleted; up to this tombstone's id."""
+        parameters = {"guids": list(guids), "last": last_id}
+        return {row[0] for row in await context.execute(_TOMBSTONED, parameters)}
+
     async def create_tombstones(
         self, context: DatabaseContext, tombstones: Sequence[Tombstone]
     ) -> bool:
@@ -144,6 +151,9 @@ _TOMBSTONES = (
     .where(deleted_images.c.id > _AFTER)
     .order_by(deleted_images.c.id)
     .limit(_LIMIT)
+)
+_TOMBSTONED = sa.select(deleted_images.c.guid).where(
+    deleted_images.c.guid.in_(_GUIDS), deleted_images.c.id <= _LAST
 )
 _INSERT_TOMBSTONE = sa.insert(deleted_images)
 _LAST_GENERATION = sa.select(sa.func.max(generations.c.id))

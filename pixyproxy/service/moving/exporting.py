@@ -40,7 +40,7 @@ class Export:
         self._target = target
         self._parts: Counter[Kind] = Counter()
         self._counts: Counter[Kind] = Counter()
-        self._last_generation = 0
+        self._last_tombstone = self._last_generation = 0
         self._unfinished: set[str] = set()
 
     async def run(self) -> AsyncGenerator[Fault | Moved, None]:
@@ -76,19 +76,18 @@ class Export:
         raise ValueError("this folder holds the export of another archive; name another folder")
 
     async def _export_tombstones(self) -> AsyncIterator[Moved]:
-        last = 0
         lines: list[bytes] = []
         while True:
             async with self._transfers.open_context() as context:
                 rows = await self._transfers.list_tombstones(
-                    context, after_id=last, limit=ROWS_AT_ONCE
+                    context, after_id=self._last_tombstone, limit=ROWS_AT_ONCE
                 )
             lines += [layout.line(tombstone) for _, tombstone in rows]
             lines = await self._put_lines(Kind.DELETED, lines, is_last=not rows)
             if not rows:
                 return
             yield Moved(Kind.DELETED, len(rows))
-            last = rows[-1][0]
+            self._last_tombstone = rows[-1][0]
 
     async def _export_generations(self) -> AsyncIterator[Moved]:
         async with self._transfers.open_context() as context:
@@ -207,7 +206,9 @@ class Export:
         others = self._target.list_others()
         while guids := await asyncio.to_thread(next, others, None):
             async with self._transfers.open_context() as context:
-                deleted = await self._repository.get_deleted(context, list(guids))
+                deleted = await self._transfers.get_tombstoned(
+                    context, guids, last_id=self._last_tombstone
+                )
             if deleted:
                 yield Moved("dropped", await asyncio.to_thread(self._target.drop, deleted))
 
