@@ -8,6 +8,7 @@ from pixyproxy.data.generation_repository import GenerationRepository
 from pixyproxy.data.image_repository import ImageRepository
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.data.init import open_database
+from pixyproxy.data.variant_store import VariantStore
 from pixyproxy.service.fsck import Fsck
 from pixyproxy.service.generation_service import GenerationService
 from pixyproxy.service.health import Health
@@ -15,7 +16,10 @@ from pixyproxy.service.image_fetcher import ImageFetcher
 from pixyproxy.service.image_generator import ImageGenerator
 from pixyproxy.service.image_service import ImageService
 from pixyproxy.service.providers.sketch import SketchProvider
+from pixyproxy.service.variants import Variants
 from pixyproxy.settings import Settings
+
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Services:
     images: ImageService
     generations: GenerationService
     generator: ImageGenerator
+    variants: Variants
     health: Health
     fsck: Fsck
 
@@ -66,10 +71,21 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(generator.aclose)
         images = ImageService(repository, store=store, generator=generator)
         stack.push_async_callback(images.aclose)
+        variants = Variants(
+            VariantStore(
+                settings.variants,
+                max_bytes=settings.variants_max_mb * MIB,
+                min_free_mb=settings.min_free_mb,
+            ),
+            images.read_content,
+            repository,
+        )
+        stack.push_async_callback(variants.aclose)
         yield Services(
             images=images,
             generations=GenerationService(repository, generations, generator=generator),
             generator=generator,
+            variants=variants,
             health=Health(
                 {"database": database.check, "images": store.check_writable},
                 {"generator": generator.circuit.check},

@@ -4,6 +4,7 @@ import typer
 
 from pixyproxy.cli.checking import fsck
 from pixyproxy.cli.generating import generate, generations
+from pixyproxy.cli.pruning import prune_variants
 from pixyproxy.cli.serving import export_schema, migrate, serve, version
 
 cli = typer.Typer(
@@ -12,7 +13,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, generate, migrate, fsck, export_schema, version):
+for command in (serve, generate, migrate, fsck, prune_variants, export_schema, version):
     cli.command()(command)
 cli.add_typer(generations, name="generations")
 

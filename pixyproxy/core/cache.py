@@ -1,7 +1,7 @@
 """A cache that is bounded in entries and in bytes."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -24,6 +24,12 @@ class BoundedCache(Generic[Key, Value]):
             return None
         self._entries.move_to_end(key)
         return entry[0]
+
+    def drop_where(self, is_meant: Callable[[Key], bool]) -> None:
+        """Drop the entries whose keys are meant."""
+        for key in [key for key in self._entries if is_meant(key)]:
+            _, size = self._entries.pop(key)
+            self._bytes -= size
 
     def put(self, key: Key, value: Value, *, size: int) -> None:
         """Keep `value`, which takes about `size` bytes, and drop what was not used for longest.

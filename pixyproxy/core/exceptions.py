@@ -17,6 +17,7 @@
     │  ├─ GenerationCancelledError        generation-cancelled
     │  └─ StillRunningError               still-running
     ├─ ImageNotFoundError               image-not-found
+    ├─ UnreadableImageError             image-unreadable
     ├─ AuthenticationError              unauthenticated
     ├─ OverloadedError                  overloaded
     └─ StorageException                 keeping is at fault
@@ -195,6 +196,16 @@ class ImageNotFoundError(PixyProxyException):
     default_message = "There is no image with this GUID."
 
 
+class UnreadableImageError(PixyProxyException):
+    """The image's file is kept, but no picture could be read out of it."""
+
+    code = "image-unreadable"
+    default_message = (
+        "This image cannot be had in other sizes or formats: its file cannot be decoded. "
+        "Without parameters its URL gives the file as it is."
+    )
+
+
 class AuthenticationError(PixyProxyException):
     """The API key is missing or wrong."""
 
@@ -205,7 +216,7 @@ class AuthenticationError(PixyProxyException):
 
 
 class OverloadedError(PixyProxyException):
-    """More generations are in flight and waiting than this service takes on."""
+    """More work is in hand and waiting than this service takes on."""
 
     code = "overloaded"
     default_message = (

@@ -228,3 +228,13 @@ class ImageDetail(BaseModel):
         description="The parameters that were sent to the model; it chose the rest itself."
     )
     generation_guid: str | None = Field(None, description="The generation that it came from.")
+    thumbhash: str | None = Field(
+        None,
+        description="A ThumbHash in Base64, to paint while the image loads; null where there is "
+        "none.",
+    )
+    has_content_credentials: bool | None = Field(
+        None,
+        description="Whether the image file carries C2PA content credentials; null where nobody "
+        "has looked.",
+    )

@@ -30,6 +30,7 @@ from pixyproxy.data.image_repository import ImageFile, ImageRepositoryInterface
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.service.image_check import MAX_IMAGE_BYTES, check_image
 from pixyproxy.service.image_generator import ImageGenerator
+from pixyproxy.service.rendering import placeholder
 
 ROWS_AT_ONCE = 500
 SHARDS_AT_ONCE = 32
@@ -345,7 +346,7 @@ class Fsck:
         image = await self._read_sidecar(guid)
         if path != _path(f"{guid}.{image.content_type.extension}"):
             raise _UnmendedError("its sidecar tells of another file")
-        await self._compare(image)
+        image = await self._compare(image)
         generation = await self._generation_of(image)
         if generation is None:
             image = image.model_copy(update={"generation_guid": None})
@@ -357,8 +358,8 @@ class Fsck:
             await context.commit_transaction()
         await self._store.drop_sidecar(guid)
 
-    async def _compare(self, image: ImageDetail) -> None:
-        """Raise unless the file is what its sidecar says."""
+    async def _compare(self, image: ImageDetail) -> ImageDetail:
+        """Raise unless the file is what its sidecar says; return what more can be said of it."""
         found = await self._store.digest(image.guid, image.content_type)
         if found is None or (found.byte_size, found.sha256) != (image.byte_size, image.sha256):
             raise _UnmendedError("its sidecar tells of other bytes")
@@ -370,6 +371,11 @@ class Fsck:
         for name in ("content_type", "width", "height"):
             if getattr(facts, name) != getattr(image, name):
                 raise _UnmendedError(f"its sidecar tells another {name}")
+        found_out = {
+            "thumbhash": await asyncio.to_thread(placeholder, data, image.content_type),
+            "has_content_credentials": facts.has_content_credentials,
+        }
+        return image.model_copy(update=found_out)
 
     async def _drop_lone_sidecar(self, guid: str) -> None:
         """Remove a sidecar without an image, once nobody can be writing the image any more."""

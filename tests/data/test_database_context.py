@@ -160,7 +160,8 @@ async def test_cancelling_a_writer_that_waits_for_a_lock(
         other.cursor().execute("BEGIN IMMEDIATE" if "sqlite" in database_url else "BEGIN")
         other.cursor().execute(
             f"INSERT INTO images VALUES (NULL, '{image.guid}', 'f', 'p', '2026-01-01 00:00:00',"
-            " '2026-01-01 00:00:00', 'image/png', 1, 1, 1, 's', 'm', NULL, '{}', ' ', ' ', NULL)"
+            " '2026-01-01 00:00:00', 'image/png', 1, 1, 1, 's', 'm', NULL, '{}', ' ', ' ', NULL,"
+            " NULL, NULL)"
         )
         writing = threading.Event()
 

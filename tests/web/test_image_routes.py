@@ -26,6 +26,8 @@ FIELDS = [
     "revised_prompt",
     "parameters",
     "generation_guid",
+    "thumbhash",
+    "has_content_credentials",
 ]
 RFC_3339_IN_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 NOT_GUIDS = [
