@@ -45,6 +45,8 @@ class ImageType:
     model: str
     revised_prompt: str | None
     parameters: JSON
+    thumbhash: str | None
+    has_content_credentials: bool | None
 
     @strawberry.field
     def url(self) -> str:

@@ -28,7 +28,7 @@ ROUNDS = 20
 WARM_UP = 50
 _FIELDS = (
     "guid filename prompt createdAt updatedAt contentType width height byteSize sha256 model "
-    "revisedPrompt parameters url"
+    "revisedPrompt parameters thumbhash hasContentCredentials url"
 )
 _SKETCHED = (
     "a red fox in the snow", "a lighthouse at night", "a city in the rain", "two cats on a sofa",

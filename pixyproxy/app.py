@@ -80,14 +80,15 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
     )
     app.state.content_requires_key = settings.content_requires_key
     app.state.accel_redirect = settings.accel_redirect
+    app.state.representations = content_routes.Representations()
     app.state.public_base_url = settings.public_base_url
     app.state.sync_wait_s = settings.sync_wait_s
 
     add_routes(
         app,
+        content_routes.bare_router,  # which is asked for most, and so is looked at first
         image_routes.router,
         image_routes.bare_router,
-        content_routes.bare_router,
         generation_routes.router,
         health_routes.router,
         make_graphql_router(

@@ -89,7 +89,7 @@ def _resized(image: Image.Image, plan: Plan) -> Image.Image:
         white = Image.new("RGBA", pixels.size, "white")
         pixels = Image.alpha_composite(white, pixels).convert("RGB")
     if pixels.size == (plan.width, plan.height):
-        return pixels
+        return pixels.copy()  # the file it may still belong to is closed soon
     width, height = pixels.size
     scale = min(width / plan.width, height / plan.height)
     left, top = (width - plan.width * scale) / 2, (height - plan.height * scale) / 2

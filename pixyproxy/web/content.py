@@ -3,23 +3,26 @@
 import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from urllib.parse import quote
 
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from pixyproxy.core.models import ContentType
+from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.service.content import Content
+from pixyproxy.service.rendering import Plan
 from pixyproxy.web.conditions import Validators, range_asked
 
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]")
 _YEAR_S = 365 * 24 * 3600
 
+RawHeader = tuple[bytes, bytes]
+
 
 def content_headers(
     validators: Validators, filename: str, *, private: bool, download: bool, negotiated: bool
-) -> dict[str, str]:
+) -> list[RawHeader]:
     """Return the headers of the bytes, whether they are sent or the client has them already.
 
     Bytes never change, so caches may keep them; shared ones only where everybody may see them.
@@ -37,7 +40,9 @@ def content_headers(
         "Cross-Origin-Resource-Policy": "cross-origin",
         "Access-Control-Allow-Origin": "*",
     }
-    return headers | ({"Vary": "Accept"} if negotiated else {})
+    if negotiated:
+        headers["Vary"] = "Accept"
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def content_disposition(filename: str, *, download: bool = False) -> str:
@@ -49,29 +54,55 @@ def content_disposition(filename: str, *, download: bool = False) -> str:
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """What is served under a URL to clients of a kind: all of it but its bytes."""
+
+    image: ImageDetail
+    plan: Plan | None
+    """The derivative; None: the image as it is."""
+    validators: Validators
+    headers: list[RawHeader]
+    """Those that go with 304 too."""
+
+    @property
+    def content_type(self) -> ContentType:
+        """The media type of the bytes."""
+        return self.image.content_type if self.plan is None else self.plan.content_type
+
+
+class RawResponse(Response):
+    """An answer whose headers are encoded already: it is on the hottest path."""
+
+    def __init__(
+        self, status: int, headers: list[RawHeader], body: bytes | memoryview = b""
+    ) -> None:
+        self.status_code = status
+        self.raw_headers = headers
+        self.body = body
+        self.background = None
+
+
 async def answer_with(
-    request: Request,
-    content: Content,
-    content_type: ContentType,
-    validators: Validators,
-    headers: Mapping[str, str],
+    content: Content, shown: Representation, conditions: Mapping[str, str], *, is_head: bool
 ) -> Response:
     """Return the bytes, or the part of them that is asked for."""
     size = content.byte_size
-    headers = {**headers, "Content-Type": content_type.value}
-    if request.method == "HEAD":
-        return Response(headers=headers | {"Content-Length": str(size)})
+    headers = [*shown.headers, (b"content-type", shown.content_type.encode())]
     part = None
-    if "range" in request.headers:
-        part = range_asked(request.headers, validators, size)
+    if "range" in conditions and not is_head:
+        part = range_asked(conditions, shown.validators, size)
     start, end = part or (0, size)
+    headers.append((b"content-length", b"%d" % (end - start)))
+    status = 200
     if part is not None:
-        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    headers["Content-Length"] = str(end - start)
-    status = 206 if part else 200
+        headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, size)))
+        status = 206
+    if is_head:
+        return RawResponse(status, headers)
     if content.data is not None:
         body = content.data if part is None else memoryview(content.data)[start:end]
-        return Response(body, status, headers)
+        return RawResponse(status, headers, body)
     assert content.stream is not None
     chunks = content.stream(start, end - start)
     return ChunkedFile(await anext(chunks), chunks, status, headers)
@@ -88,9 +119,10 @@ class ChunkedFile(StreamingResponse):
         first: bytes,
         rest: AsyncGenerator[bytes, None],
         status: int,
-        headers: Mapping[str, str],
+        headers: list[RawHeader],
     ) -> None:
-        super().__init__(self._all(first, rest), status, headers)
+        super().__init__(self._all(first, rest), status)
+        self.raw_headers = headers
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,11 +1,11 @@
 """REST: the bytes of images, as they are and in other sizes."""
 
-from functools import lru_cache
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Path, Request, Response
 
+from pixyproxy.core.cache import BoundedCache
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
 from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.service.rendering import Plan
@@ -21,7 +21,7 @@ from pixyproxy.service.sizes import (
 )
 from pixyproxy.service.variants import Variants
 from pixyproxy.web.conditions import Validators, is_unmodified
-from pixyproxy.web.content import answer_with, content_headers
+from pixyproxy.web.content import RawResponse, Representation, answer_with, content_headers
 from pixyproxy.web.dependencies import AuthenticatedContent, images_of
 from pixyproxy.web.openapi import MAY_NEED_KEY, header, problems
 from pixyproxy.web.routing import BareRoute
@@ -32,7 +32,16 @@ Guid = Annotated[str, Path(description="The image's GUID.")]
 
 _DOWNLOAD = {"": False, "0": False, "false": False, "1": True, "true": True}
 _MAX_QUERY_FIELDS = 100
-_MAX_REMEMBERED_BYTES = 200
+_ENTRY_BYTES = 4000
+_CONDITIONS = {
+    b"accept",
+    b"if-match",
+    b"if-modified-since",
+    b"if-none-match",
+    b"if-range",
+    b"if-unmodified-since",
+    b"range",
+}
 
 
 def _parameter(name: str, description: str, **schema: Any) -> dict[str, Any]:
@@ -103,52 +112,75 @@ async def get_content(request: Request, guid: Guid) -> Response:
     The URL never changes and never expires; neither do the bytes of the file. Without width,
     height, fit, format or quality it is the file.
     """
-    wish, download = _read_query(request.scope["query_string"])
     image = await images_of(request).get_image(guid)
+    scope = request.scope
+    conditions = {
+        name.decode(): value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name in _CONDITIONS
+    }
+    shown = _represent(request, image, conditions.pop("accept", ""))
+    if conditions and is_unmodified(conditions, shown.validators):
+        return RawResponse(304, shown.headers)
+    is_head = scope["method"] == "HEAD"
+    if shown.plan is not None:
+        variants: Variants = request.state.services.variants
+        content = await variants.get(image, shown.plan)
+    elif request.app.state.accel_redirect and not is_head and "range" not in conditions:
+        return _leave_to_nginx(request, shown)
+    else:
+        content = await images_of(request).open_content(image)
+    return await answer_with(content, shown, conditions, is_head=is_head)
+
+
+class Representations(BoundedCache[tuple[str, bytes, str], Representation]):
+    """What was served last, by GUID, query and Accept. Only good for the very same ImageDetail."""
+
+    def __init__(self) -> None:
+        super().__init__(max_entries=10_000, max_bytes=16 * 2**20)
+
+
+def _represent(request: Request, image: ImageDetail, accept: str) -> Representation:
+    """Return what the URL shows to a client that accepts these types.
+
+    Raises ConstraintViolationError.
+    """
+    query: bytes = request.scope["query_string"]
+    representations: Representations = request.app.state.representations
+    key = (image.guid, query, accept if query else "")
+    shown = representations.get(key)
+    if shown is not None and shown.image is image:
+        return shown
+    wish, download = _read_query(query)
     if wish is None:
-        return await _serve_original(request, image, download=download)
-    return await _serve_variant(request, image, wish, download=download)
-
-
-async def _serve_original(request: Request, image: ImageDetail, *, download: bool) -> Response:
-    validators = Validators(f'"{image.sha256}"', image.created_at)
+        plan = None
+        validators = Validators(f'"{image.sha256}"', image.created_at)
+        filename = image.filename
+    else:
+        plan = plan_for(image, wish, accept)
+        variants: Variants = request.state.services.variants
+        # The same software makes the same bytes; a newer one may make others of the same date.
+        etag = f'"{variants.name_of(image, plan)}"'
+        validators = Validators(etag, image.created_at, date_is_strong=False)
+        filename = _filename(image, plan)
     headers = content_headers(
         validators,
-        image.filename,
+        filename,
         private=request.app.state.content_requires_key,
         download=download,
-        negotiated=False,
+        negotiated=wish is not None and wish.format is ImageFormat.AUTO,
     )
-    if is_unmodified(request.headers, validators):
-        return Response(status_code=304, headers=headers)
-    images = images_of(request)
-    accel: str | None = request.app.state.accel_redirect
-    if accel is not None and request.method == "GET" and "range" not in request.headers:
-        headers["X-Accel-Redirect"] = f"{accel}/{images.locate_content(image)}"
-        return Response(headers=headers, media_type=image.content_type)
-    content = await images.open_content(image)
-    return await answer_with(request, content, image.content_type, validators, headers)
+    shown = Representation(image, plan, validators, headers)
+    representations.put(key, shown, size=_ENTRY_BYTES + len(query) + len(accept))
+    return shown
 
 
-async def _serve_variant(
-    request: Request, image: ImageDetail, wish: Wish, *, download: bool
-) -> Response:
-    variants: Variants = request.state.services.variants
-    plan = plan_for(image, wish, request.headers.get("accept", ""))
-    # The same software makes the same bytes; a newer one may make others of the same date.
-    etag = f'"{variants.name_of(image, plan)}"'
-    validators = Validators(etag, image.created_at, date_is_strong=False)
-    headers = content_headers(
-        validators,
-        _filename(image, plan),
-        private=request.app.state.content_requires_key,
-        download=download,
-        negotiated=wish.format is ImageFormat.AUTO,
-    )
-    if is_unmodified(request.headers, validators):
-        return Response(status_code=304, headers=headers)
-    content = await variants.get(image, plan)
-    return await answer_with(request, content, plan.content_type, validators, headers)
+def _leave_to_nginx(request: Request, shown: Representation) -> Response:
+    path = images_of(request).locate_content(shown.image)
+    redirect = f"{request.app.state.accel_redirect}/{path}"
+    headers = [(b"x-accel-redirect", redirect.encode()), (b"content-length", b"0")]
+    headers.append((b"content-type", shown.content_type.encode()))
+    return RawResponse(200, [*shown.headers, *headers])
 
 
 def _filename(image: ImageDetail, plan: Plan) -> str:
@@ -158,17 +190,6 @@ def _filename(image: ImageDetail, plan: Plan) -> str:
 
 def _read_query(query: bytes) -> tuple[Wish | None, bool]:
     """Return what the URL asks for, and whether as a download. Raises ConstraintViolationError."""
-    if not query:
-        return None, False
-    return _remember(query) if len(query) <= _MAX_REMEMBERED_BYTES else _parse_query(query)
-
-
-@lru_cache(maxsize=1024)
-def _remember(query: bytes) -> tuple[Wish | None, bool]:
-    return _parse_query(query)
-
-
-def _parse_query(query: bytes) -> tuple[Wish | None, bool]:
     try:
         fields = dict(parse_qsl(query.decode("latin-1"), max_num_fields=_MAX_QUERY_FIELDS))
     except ValueError:

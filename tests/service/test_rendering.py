@@ -42,6 +42,15 @@ def test_every_format_becomes_every_other(original: ContentType, content_type: C
     assert made.getpixel((48, 61))[0] > 224
 
 
+@pytest.mark.parametrize("original", EVERY)
+@pytest.mark.parametrize("size", [(96, 64), (192, 128), (768, 512)])
+def test_what_needs_no_resizing(original: ContentType, size: tuple[int, int]) -> None:
+    """A JPEG may come out of its decoder in the size that is wanted."""
+    data = encode(gradient(size=size), original)
+    for plan in (Plan(96, 64, ContentType.WEBP, 75), Plan(*size, ContentType.PNG)):
+        assert decoded(render(data, original, plan)).size == (plan.width, plan.height)
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "RGBA", "I;16"])
 def test_every_kind_of_pixels(mode: str) -> None:
     pixels = gradient("L")
