@@ -10,12 +10,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.archive import measure_archive
+from benchmarks.byte_measures import serving_bytes
 from benchmarks.data import databases, fill
 from benchmarks.figures import Figure, table
 from benchmarks.machine import describe_machine
-from benchmarks.measures import BENCHMARKS, Bench
+from benchmarks.measures import MEASURES, Bench
 from benchmarks.servers import MEASURED_CORE, OTHER_CORE, find_program
 
+BENCHMARKS = {**MEASURES, "bytes": serving_bytes}
 ROWS, QUICK_ROWS = 100_000, 3_000
 SECONDS, QUICK_SECONDS = 4, 1
 RUNS, QUICK_RUNS = 3, 1
@@ -72,7 +74,7 @@ def _faults(kinds: Sequence[str], names: Sequence[str]) -> Iterable[str]:
     if not {MEASURED_CORE, OTHER_CORE} <= os.sched_getaffinity(0):
         yield f"the cores {MEASURED_CORE} and {OTHER_CORE} are needed"
     programs = {"wrk": "wrk"} if set(names) - {"archive"} else {}
-    if "content" in names:
+    if {"bytes", "content"} & {*names}:
         programs["nginx"] = "nginx"
     if "mysql" in kinds:
         programs["mariadbd"] = programs["mariadb-install-db"] = "mariadb-server"

@@ -46,6 +46,8 @@ class ImageType:
     revised_prompt: str | None
     parameters: JSON
     tags: list[str]
+    thumbhash: str | None
+    has_content_credentials: bool | None
 
     @strawberry.field
     def url(self) -> str:

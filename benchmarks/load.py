@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,25 +38,41 @@ def post(path: str, body: object) -> str:
     return f"POST {path} {orjson.dumps(body).decode()}"
 
 
-def send_once(server: Server, requests: Iterable[str], connections: int = CONNECTIONS) -> Answered:
+def send_once(
+    server: Server,
+    requests: Iterable[str],
+    connections: int = CONNECTIONS,
+    headers: Sequence[str] = (),
+) -> Answered:
     """Send each request once. Of the last ones, up to `connections` are not waited for."""
-    return _wrk(server, requests, "once", _WHOLE_DEADLINE_S, connections)
+    return _wrk(server, requests, "once", _WHOLE_DEADLINE_S, connections, headers)
 
 
 def send_for(
-    server: Server, requests: Iterable[str], seconds: int, connections: int = CONNECTIONS
+    server: Server,
+    requests: Iterable[str],
+    seconds: int,
+    connections: int = CONNECTIONS,
+    headers: Sequence[str] = (),
 ) -> Answered:
     """Send the requests over and over, for so many seconds."""
-    return _wrk(server, requests, "round", seconds, connections)
+    return _wrk(server, requests, "round", seconds, connections, headers)
 
 
 def _wrk(
-    server: Server, requests: Iterable[str], mode: str, seconds: int, connections: int
+    server: Server,
+    requests: Iterable[str],
+    mode: str,
+    seconds: int,
+    connections: int,
+    headers: Sequence[str],
 ) -> Answered:
     file = server.log.with_name("requests.txt")
     file.write_text("".join(f"{request}\n" for request in requests))
     command = [find_program("wrk") or "", "-t1", f"-c{connections}", f"-d{seconds}s"]
     command += ["--timeout", "30s", "-H", f"Authorization: Bearer {KEY}", "-s", str(_SCRIPT)]
+    for header in headers:
+        command += ["-H", header]
     command += [server.origin, "--", str(file), mode]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     found = _RESULT.search(run.stdout)

@@ -28,9 +28,9 @@ ROUNDS = 20
 WARM_UP = 50
 _FIELDS = (
     "guid filename prompt createdAt updatedAt contentType width height byteSize sha256 model "
-    "revisedPrompt parameters url"
+    "revisedPrompt parameters thumbhash hasContentCredentials url"
 )
-_SKETCHED = (
+SKETCHED = (
     "a red fox in the snow", "a lighthouse at night", "a city in the rain", "two cats on a sofa",
     "a rocket on its way to the moon", "mountains at dawn, with a lake", "a desert under stars",
     "an old woman reading", "waves", "a forest in autumn", "a house with a garden", "jazz",
@@ -64,10 +64,13 @@ class Bench:
         """Run what has nothing beside it."""
         return [self._said(ours()) for _ in range(self.runs)]
 
-    def service(self) -> AbstractContextManager[Server]:
+    def service(self, **settings: object) -> AbstractContextManager[Server]:
         """Run the service on the filled database."""
         return servers.service(
-            self.folder, database_url=self.filled.database_url, images=self.filled.folder
+            self.folder,
+            database_url=self.filled.database_url,
+            images=self.filled.folder,
+            **settings,
         )
 
     @contextmanager
@@ -112,7 +115,7 @@ def lists(bench: Bench) -> list[Figure]:
         lambda: _rates(bench, servers.from_memory(bench.folder), requests),
     )
     return [
-        _rate_figure(f"images(size: {size})", bench, ours_of, beside_of, goal)
+        rate_figure(f"images(size: {size})", bench, ours_of, beside_of, goal)
         for (size, goal), ours_of, beside_of in zip(
             goals.items(), zip(*ours, strict=True), zip(*beside, strict=True), strict=True
         )
@@ -132,7 +135,7 @@ def content(bench: Bench) -> list[Figure]:
     )
     names, goals = ("content, 1.5 MB", "content, 20 KB"), (0.9, 0.1)
     return [
-        _rate_figure(name, bench, ours_of, beside_of, goal)
+        rate_figure(name, bench, ours_of, beside_of, goal)
         for name, goal, ours_of, beside_of in zip(
             names, goals, zip(*ours, strict=True), zip(*beside, strict=True), strict=True
         )
@@ -205,7 +208,7 @@ def overload(bench: Bench) -> list[Figure]:
             return max(_try_to_draw(service)[1] for _ in range(REFUSALS))
 
     what = f"POST /image, refused as overloaded, slowest of {REFUSALS}"
-    return [_bound_figure(what, bench, bench.repeat(slowest), "ms", 100)]
+    return [bound_figure(what, bench, bench.repeat(slowest), "ms", 100)]
 
 
 def memory(bench: Bench) -> list[Figure]:
@@ -229,8 +232,8 @@ def memory(bench: Bench) -> list[Figure]:
             return service.memory_mb("VmHWM")
 
     return [
-        _bound_figure("memory, idle", bench, bench.repeat(idle), "MB", 120),
-        _bound_figure(
+        bound_figure("memory, idle", bench, bench.repeat(idle), "MB", 120),
+        bound_figure(
             f"memory, peak, {IN_FLIGHT} generations of 1.4 MB at a time",
             bench,
             bench.repeat(busiest),
@@ -242,7 +245,7 @@ def memory(bench: Bench) -> list[Figure]:
 
 def sketch(bench: Bench) -> list[Figure]:
     """An image by the embedded generator, with all that a request takes."""
-    requests = [post("/image", {"prompt": text, "size": "1024x1024"}) for text in _SKETCHED]
+    requests = [post("/image", {"prompt": text, "size": "1024x1024"}) for text in SKETCHED]
 
     def draw() -> Answered:
         with bench.empty_service(generator="sketch") as service:
@@ -252,12 +255,12 @@ def sketch(bench: Bench) -> list[Figure]:
     drawn = bench.repeat(draw)
     middle, slowest = [one.median_ms for one in drawn], [one.slowest_ms for one in drawn]
     return [
-        _bound_figure("sketch, 1024x1024, median of 16 prompts", bench, middle, "ms", 200),
-        _bound_figure("sketch, 1024x1024, slowest of 16 prompts", bench, slowest, "ms", 200),
+        bound_figure("sketch, 1024x1024, median of 16 prompts", bench, middle, "ms", 200),
+        bound_figure("sketch, 1024x1024, slowest of 16 prompts", bench, slowest, "ms", 200),
     ]
 
 
-BENCHMARKS: Mapping[str, Callable[[Bench], list[Figure]]] = {
+MEASURES: Mapping[str, Callable[[Bench], list[Figure]]] = {
     benchmark.__name__: benchmark
     for benchmark in (rest, graphql, lists, content, generation, overload, memory, sketch)
 }
@@ -296,8 +299,8 @@ def _details(
     service, memory = bench.alternate(ours, beside)
     cold, warm = zip(*service, strict=True)
     return [
-        _rate_figure(f"{what}, each of {len(requests):,} once", bench, cold, memory, cold_goal),
-        _rate_figure(f"{what}, {len(hot):,} hot ones", bench, warm, memory, hot_goal),
+        rate_figure(f"{what}, each of {len(requests):,} once", bench, cold, memory, cold_goal),
+        rate_figure(f"{what}, {len(hot):,} hot ones", bench, warm, memory, hot_goal),
     ]
 
 
@@ -316,9 +319,10 @@ def _graphql(query: str, variables: Mapping[str, object]) -> str:
     return post("/graphql", {"query": query, "variables": variables})
 
 
-def _rate_figure(
+def rate_figure(
     what: str, bench: Bench, ours: Sequence[Answered], beside: Sequence[Answered], goal: float
 ) -> Figure:
+    """Return the line of a rate, of which so large a share is to be reached."""
     return Figure(
         what,
         bench.kind,
@@ -331,5 +335,6 @@ def _rate_figure(
     )
 
 
-def _bound_figure(what: str, bench: Bench, ours: Sequence[float], unit: str, goal: float) -> Figure:
+def bound_figure(what: str, bench: Bench, ours: Sequence[float], unit: str, goal: float) -> Figure:
+    """Return the line of what is to stay below a bound."""
     return Figure(what, bench.kind, ours, unit, goal_of="ours", goal=goal, at_least=False)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.from_memory import KEY_VARIABLE
+from benchmarks.starlette_files import ROOT_VARIABLE
 from tests.mariadb import free_port
 
 MEASURED_CORE = 0
@@ -83,6 +84,38 @@ def nginx(folder: Path, root: Path) -> Iterator[Server]:
     command = [find_program("nginx") or "", "-p", str(folder), "-c", str(folder / "nginx.conf")]
     command += ["-e", "stderr", "-g", f"daemon off; user {user};"]
     with _running(command, folder, "nginx", MEASURED_CORE, {}, port) as server:
+        yield server
+
+
+@contextmanager
+def nginx_before(service: Server, root: Path) -> Iterator[Server]:
+    """Run nginx in front of the service, on the other core; it can read the files in `root`."""
+    folder, port = service.log.parent, free_port()
+    configuration = (_HERE / "nginx_before.conf").read_text()
+    for name, value in {
+        "SERVICE": service.origin.removeprefix("http://"),
+        "ROOT": str(root),
+        "PORT": str(port),
+    }.items():
+        configuration = configuration.replace(f"{name};", f"{value};")
+    configuration = configuration.replace("ROOT/;", f"{root}/;")
+    (folder / "nginx_before.conf").write_text(configuration)
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    command = [find_program("nginx") or "", "-p", str(folder)]
+    command += ["-c", str(folder / "nginx_before.conf"), "-e", "stderr"]
+    command += ["-g", f"daemon off; user {user};"]
+    with _running(command, folder, "nginx_before", OTHER_CORE, {}, port) as server:
+        yield server
+
+
+@contextmanager
+def starlette_files(folder: Path, root: Path) -> Iterator[Server]:
+    """Run Starlette as it comes on the files in `root`, with one worker."""
+    command = [sys.executable, "-m", "uvicorn", "benchmarks.starlette_files:app"]
+    command += ["--port", "{port}", "--no-access-log", "--log-level", "warning"]
+    command += ["--app-dir", str(_REPOSITORY)]
+    environment = {ROOT_VARIABLE: str(root)}
+    with _running(command, folder, "starlette", MEASURED_CORE, environment) as server:
         yield server
 
 

@@ -21,7 +21,13 @@ from pixyproxy.schema.limits import Limits
 from pixyproxy.schema.router import GRAPHQL_PATH, make_graphql_router
 from pixyproxy.schema.sockets import Sockets
 from pixyproxy.settings import Settings
-from pixyproxy.web import curation_routes, generation_routes, health_routes, image_routes
+from pixyproxy.web import (
+    content_routes,
+    curation_routes,
+    generation_routes,
+    health_routes,
+    image_routes,
+)
 from pixyproxy.web.access import Access
 from pixyproxy.web.dependencies import authenticate, make_image_url, public
 from pixyproxy.web.errors import AnswerErrors, ExceptionHandler
@@ -80,11 +86,14 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         allow_anonymous=settings.allow_anonymous,
     )
     app.state.content_requires_key = settings.content_requires_key
+    app.state.accel_redirect = settings.accel_redirect
+    app.state.representations = content_routes.Representations()
     app.state.public_base_url = settings.public_base_url
     app.state.sync_wait_s = settings.sync_wait_s
 
     add_routes(
         app,
+        content_routes.bare_router,  # which is asked for most, and so is looked at first
         image_routes.router,
         image_routes.bare_router,
         curation_routes.router,

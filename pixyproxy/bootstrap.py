@@ -12,6 +12,7 @@ from pixyproxy.data.image_repository import ImageRepository
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.data.init import open_database
 from pixyproxy.data.transfer_repository import TransferRepository
+from pixyproxy.data.variant_store import VariantStore
 from pixyproxy.service.curation import Curation
 from pixyproxy.service.file_check import FileCheck
 from pixyproxy.service.fsck import Fsck
@@ -28,12 +29,14 @@ from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.pictures import PictureImporter
 from pixyproxy.service.moving.targets import Target
 from pixyproxy.service.providers.sketch import SketchProvider
+from pixyproxy.service.variants import Variants
 from pixyproxy.settings import Settings
 
 BLOCK_DEADLINE_S = 20
 """A block is some 25,000 rows, in one transaction that nobody waits for."""
 TRANSFER_S = 30.0
 """So long a batch of rows may take that is moved: nobody waits for it."""
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Services:
     housekeeping: Housekeeping
     generations: GenerationService
     generator: ImageGenerator
+    variants: Variants
     health: Health
     fsck: Fsck
     files: FileCheck
@@ -95,9 +99,20 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         make_intake = partial(Intake, repository, transfers, curations, store=store)
         images = ImageService(repository, store=store, generator=generator)
         stack.push_async_callback(images.aclose)
+        variants = Variants(
+            VariantStore(
+                settings.variants,
+                max_bytes=settings.variants_max_mb * MIB,
+                min_free_mb=settings.min_free_mb,
+            ),
+            images.read_content,
+            repository,
+        )
+        stack.push_async_callback(variants.aclose)
 
         async def forget(guid: str) -> None:
             images.forget(guid)
+            await variants.remove(guid)
 
         curation = Curation(
             repository,
@@ -115,6 +130,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             housekeeping=housekeeping,
             generations=GenerationService(repository, generations, generator=generator),
             generator=generator,
+            variants=variants,
             health=Health(
                 {"database": database.check, "images": store.check_writable},
                 {"generator": generator.circuit.check},

@@ -79,6 +79,20 @@ class Settings(BaseSettings):
         10, ge=1, le=1000, description="Database connections per process, at most."
     )
     images: Path = Field(Path("images"), description="The folder of the image files.")
+    variants: Path = Field(
+        Path("variants"),
+        description="The folder of images in other sizes: a cache, on a local disk.",
+    )
+    variants_max_mb: int = Field(
+        1024,
+        ge=0,
+        description="So much of them is kept, in MB; the least used are dropped. 0: nothing.",
+    )
+    accel_redirect: str | None = Field(
+        None,
+        description="Have nginx send image files: the path of its internal location for them, such "
+        "as `/_images`.",
+    )
     generator: Literal["auto", "openai", "sketch"] = Field(
         "auto",
         description="Who draws: `openai`, `sketch`, or `auto`: openai where a key or base URL "
@@ -266,6 +280,13 @@ class Settings(BaseSettings):
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must have no credentials, query or fragment")
         return url.rstrip("/")
+
+    @field_validator("accel_redirect")
+    @classmethod
+    def _internal_path(cls, path: str | None) -> str | None:
+        if path is not None and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", path):
+            raise ValueError("must be a path of plain characters, such as /_images")
+        return path and path.rstrip("/")
 
     @field_validator("openai_api_key")
     @classmethod

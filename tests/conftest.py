@@ -113,6 +113,7 @@ def make_settings(tmp_path: Path) -> MakeSettings:
         defaults = {
             "database_url": f"sqlite:///{tmp_path}/pixyproxy.db",
             "images": tmp_path / "images",
+            "variants": tmp_path / "variants",
             "min_free_mb": 1,
         }
         return Settings(**(defaults | values))

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx2
+from PIL import Image
 
 from tests.programs import require_program
-from tests.servers import Service
+from tests.servers import ROOT, Service
+from tests.web.test_variants import files_of
 
 KEY = "N7mYcQ4w-tests-only-9fKz"
 PAGE = """<!doctype html><title>A frontend</title>
@@ -44,6 +47,48 @@ look().catch(error => report.error = String(error)).finally(() => {{
 </script>"""
 
 
+GALLERY = """<!doctype html><title>A gallery</title>
+<style>figure {{ display: inline-block; width: 230px; margin: 8px; font: 13px sans-serif }}
+canvas, img {{ width: 230px; height: 154px; display: block }}</style>
+{figures}
+<script>{decoder}</script>
+<script>
+const report = {{placeholders: 0, widths: [], asked: [], distances: []}};
+const mean = source => {{
+  const canvas = new OffscreenCanvas(1, 1), context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(source, 0, 0, 1, 1);
+  return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3);
+}};
+for (const canvas of document.querySelectorAll("canvas")) {{
+  paintThumbHash(canvas.dataset.hash, canvas);  // before any image has loaded
+  report.placeholders += 1;
+}}
+async function look() {{
+  for (const image of document.querySelectorAll("img")) {{
+    await image.decode();
+    report.widths.push(image.naturalWidth);
+    report.asked.push(new URL(image.currentSrc).search);
+    const painted = mean(image.parentNode.querySelector("canvas")), shown = mean(image);
+    report.distances.push(Math.max(...painted.map((value, at) => Math.abs(value - shown[at]))));
+  }}
+}}
+addEventListener("load", () => look().catch(error => report.error = String(error)).finally(() => {{
+  const pre = document.createElement("pre");
+  pre.textContent = JSON.stringify(report);
+  document.body.append(pre);
+}}));
+</script>"""
+FIGURE = """<figure><canvas width=32 height=21 data-hash="{thumbhash}"></canvas>
+<img crossorigin=anonymous srcset="{srcset}" sizes="230px" alt="{prompt}">
+<figcaption>{prompt}</figcaption></figure>"""
+PROMPTS = [
+    "a red fox in the snow", "a lighthouse at night", "mountains at dawn, with a lake",
+    "a whale under a ship", "a castle in the mist",
+]  # fmt: skip
+IMAGES = "{ images { guid prompt thumbhash srcset(widths: [240, 480, 960]) } }"
+
+
 @contextmanager
 def serve_page(pages: dict[str, str]) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
@@ -66,7 +111,7 @@ def serve_page(pages: dict[str, str]) -> Iterator[str]:
         thread.join()
 
 
-def open_in_browser(url: str, profile: Path) -> str:
+def open_in_browser(url: str, profile: Path, *options: str) -> str:
     """Return the page's document once its scripts have come to rest."""
     command = [
         require_program("chromium"),
@@ -79,7 +124,7 @@ def open_in_browser(url: str, profile: Path) -> str:
         "--disable-sync",
         f"--user-data-dir={profile}",
         "--virtual-time-budget=10000",
-        "--dump-dom",
+        *(options or ["--dump-dom"]),
         *(["--no-sandbox"] if os.geteuid() == 0 else []),
         url,
     ]
@@ -110,3 +155,39 @@ def test_a_frontend_on_another_origin_shows_images_and_calls_both_faces(tmp_path
         "graphql": 1,
         "withoutKey": 401,
     }
+
+
+def test_a_page_paints_before_its_images_load_and_gets_the_sizes_it_shows(tmp_path: Path) -> None:
+    pages: dict[str, str] = {}
+    folder = tmp_path / "service"
+    with serve_page(pages) as frontend, Service(folder, api_keys=KEY) as service:
+
+        def call(path: str, body: object) -> dict[str, Any]:
+            headers = {"X-API-Key": KEY}
+            url = service.origin + path
+            answer = httpx2.post(url, json=body, headers=headers, timeout=60, trust_env=False)
+            assert answer.is_success, answer.text
+            return answer.json()
+
+        for prompt in PROMPTS:
+            call("/image", {"prompt": prompt, "size": "1536x1024"})
+        images = call("/graphql", {"query": IMAGES})["data"]["images"]
+        pages["/"] = GALLERY.format(
+            figures="\n".join(FIGURE.format(**image) for image in images),
+            decoder=(ROOT / "tests/thumbhash.js").read_text(),
+        )
+        document = open_in_browser(f"{frontend}/", tmp_path / "profile")
+        made = sorted(path.name for path in files_of(folder / "variants"))
+        screenshot = tmp_path / "gallery.png"
+        options = (f"--screenshot={screenshot}", "--window-size=1320,480")
+        open_in_browser(f"{frontend}/", tmp_path / "profile", *options)
+    report = json.loads(document.partition("<pre>")[2].partition("</pre>")[0])
+    assert report.pop("error", None) is None
+    assert report["placeholders"] == 5
+    # The narrowest that fills 230 CSS pixels; Chromium accepts AVIF, and nobody else asked.
+    assert report["asked"] == ["?width=240"] * 5
+    assert report["widths"] == [230] * 5, "as wide as `sizes` says"
+    assert [name[-16:] for name in made] == ["240x160-q60.avif"] * 5
+    assert max(report["distances"]) < 25, "placeholders have the colours of their images"
+    with Image.open(screenshot) as shown:
+        assert shown.size == (1320, 480)

@@ -5,6 +5,7 @@ import typer
 from pixyproxy.cli.checking import fsck, stats, verify
 from pixyproxy.cli.generating import generate, generations
 from pixyproxy.cli.moving import export, import_
+from pixyproxy.cli.pruning import prune_variants
 from pixyproxy.cli.serving import export_schema, migrate, serve, version
 
 cli = typer.Typer(
@@ -13,7 +14,18 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, generate, migrate, export, verify, fsck, stats, export_schema, version):
+for command in (
+    serve,
+    generate,
+    migrate,
+    export,
+    verify,
+    fsck,
+    prune_variants,
+    stats,
+    export_schema,
+    version,
+):
     cli.command()(command)
 cli.command("import")(import_)
 cli.add_typer(generations, name="generations")

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -32,6 +32,11 @@ class BoundedCache(Generic[Key, Value]):
         """Forget what is kept under `key`."""
         _, size, _ = self._entries.pop(key, (None, 0, 0.0))
         self._bytes -= size
+
+    def drop_where(self, is_meant: Callable[[Key], bool]) -> None:
+        """Drop the entries whose keys are meant."""
+        for key in [key for key in self._entries if is_meant(key)]:
+            self.drop(key)
 
     def put(self, key: Key, value: Value, *, size: int) -> None:
         """Keep `value`, which takes about `size` bytes, and drop what was not used for longest.

@@ -18,6 +18,7 @@
     │  └─ StillRunningError               still-running
     ├─ ImageNotFoundError               image-not-found
     ├─ ImageGoneError                   image-gone
+    ├─ UnreadableImageError             image-unreadable
     ├─ AuthenticationError              unauthenticated
     ├─ OverloadedError                  overloaded
     └─ StorageException                 keeping is at fault
@@ -203,6 +204,16 @@ class ImageGoneError(PixyProxyException):
     default_message = "This image was deleted."
 
 
+class UnreadableImageError(PixyProxyException):
+    """The image's file is kept, but no picture could be read out of it."""
+
+    code = "image-unreadable"
+    default_message = (
+        "This image cannot be had in other sizes or formats: its file cannot be decoded. "
+        "Without parameters its URL gives the file as it is."
+    )
+
+
 class AuthenticationError(PixyProxyException):
     """The API key is missing or wrong."""
 
@@ -213,7 +224,7 @@ class AuthenticationError(PixyProxyException):
 
 
 class OverloadedError(PixyProxyException):
-    """More generations are in flight and waiting than this service takes on."""
+    """More work is in hand and waiting than this service takes on."""
 
     code = "overloaded"
     default_message = (

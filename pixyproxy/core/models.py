@@ -247,6 +247,17 @@ class ImageDetail(BaseModel):
         (), description="The tags that it was given, in alphabetical order."
     )
 
+    thumbhash: str | None = Field(
+        None,
+        description="A ThumbHash in Base64, to paint while the image loads; null where there is "
+        "none.",
+    )
+    has_content_credentials: bool | None = Field(
+        None,
+        description="Whether the image file carries C2PA content credentials; null where nobody "
+        "has looked.",
+    )
+
 
 class Tag(BaseModel):
     """A tag, and how many images have it."""

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,13 @@ from pixyproxy.core.exceptions import ImageStoreError, StorageException, Storage
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ContentType
 from pixyproxy.data.disk import check_free_space
+from pixyproxy.data.streaming import NO_WAIT, stream_file
 
 logger = logging.getLogger(__name__)
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-_NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
-"""Linux can read what is in its page cache or nothing; elsewhere every read goes to a thread."""
 _MAX_READ_AT_ONCE = 4 * 2**20
 _SIDECAR = "json"
 _MAX_SIDECAR_BYTES = 2**20
@@ -87,6 +86,23 @@ class ImageStore:
         if data is None:
             return memoryview(await asyncio.to_thread(self._read, guid, content_type))
         return memoryview(data)
+
+    async def stream(
+        self, guid: str, content_type: ContentType, *, start: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield a part of the file, or all of it, in chunks; only one is held at a time.
+
+        Raises ImageStoreError, before the first chunk where the file has fewer bytes.
+        """
+        with _translated(), self._open_file(guid, content_type) as descriptor:
+            async for chunk in stream_file(descriptor, start=start, length=length):
+                yield chunk
+
+    def locate(self, guid: str, content_type: ContentType) -> tuple[str, int]:
+        """Return where the file lies in the folder, and how many bytes it has."""
+        with _translated(), self._open_file(guid, content_type) as descriptor:
+            size = os.fstat(descriptor).st_size
+        return f"{guid[:2]}/{guid[2:4]}/{guid}.{content_type.extension}", size
 
     async def read_sidecar(self, guid: str) -> bytes | None:
         """Return the image's sidecar, or None where it has none."""
@@ -260,11 +276,11 @@ class ImageStore:
         """Return the file if it is not large and no disk has to be waited for."""
         with _translated(), self._open_file(guid, content_type) as descriptor:
             size = os.fstat(descriptor).st_size
-            if not _NO_WAIT or size > _MAX_READ_AT_ONCE:
+            if not NO_WAIT or size > _MAX_READ_AT_ONCE:
                 return None
             data = bytearray(size)
             try:
-                return data if os.preadv(descriptor, [data], 0, _NO_WAIT) == size else None
+                return data if os.preadv(descriptor, [data], 0, NO_WAIT) == size else None
             except OSError:  # not in memory, or a file system that cannot tell
                 return None
 

@@ -94,6 +94,8 @@ images = sa.Table(
     sa.Column("filename_words", _text(1024), nullable=False, doc="' word word ', for search"),
     sa.Column("generation_guid", _ascii(36), nullable=True, index=True),
     sa.Column("tags", Json(), nullable=True, doc="their names, sorted; NULL: none"),
+    sa.Column("thumbhash", _ascii(64), nullable=True),
+    sa.Column("has_content_credentials", sa.Boolean(), nullable=True),
     sqlite_autoincrement=True,
     **_OPTIONS,
 )

@@ -13,13 +13,15 @@ from graphql import (
     is_list_type,
     is_non_null_type,
 )
+from graphql.execution.values import get_argument_values
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
-Reader = Callable[[Any, Any], Any]
-"""Gives a field's value, ready for JSON, from the object and the request's context."""
+Reader = Callable[[Any, Any, Mapping[str, Any]], Any]
+"""Gives a field's value, ready for JSON, from the object, the request's context and arguments."""
 
 READERS = "pixyproxy-readers"
+_NONE: Mapping[str, Any] = {}
 
 
 class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
@@ -44,13 +46,24 @@ class PlainFieldsExecutor(StrawberryGraphQLCoreExecutionContext):
             context = self.context_value
             try:
                 return {
-                    key: readers[details[0].node.name.value](source_value, context)
+                    key: readers[details[0].node.name.value](
+                        source_value, context, self._arguments(parent_type, details[0])
+                    )
                     for key, details in grouped_field_set.items()
                 }
             except Exception:  # noqa: BLE001, S110  the long way says which field it was
                 pass
         return super().execute_fields(
             parent_type, source_value, path, grouped_field_set, position_context
+        )
+
+    def _arguments(self, parent_type: GraphQLObjectType, details: Any) -> Mapping[str, Any]:
+        node = details.node
+        if not node.arguments:
+            return _NONE
+        field = parent_type.fields[node.name.value]
+        return get_argument_values(
+            field, node, self.variable_values, details.fragment_variable_values
         )
 
 
@@ -62,7 +75,7 @@ def add_readers(type_: GraphQLObjectType, computed: Mapping[str, Reader]) -> Non
         if is_leaf_type(get_named_type(field.type))
     }
     type_.extensions[READERS] = {
-        "__typename": lambda _source, _context: type_.name,
+        "__typename": lambda _source, _context, _arguments: type_.name,
         **plain,
         **computed,
     }
@@ -75,7 +88,7 @@ def _attribute_reader(field: GraphQLField) -> Reader:
 
     is_list = is_list_type(get_nullable_type(field.type))
 
-    def read(source: Any, _context: Any) -> Any:
+    def read(source: Any, _context: Any, _arguments: Mapping[str, Any]) -> Any:
         value = getattr(source, attribute)
         if value is not None:
             return [to_json(each) for each in value] if is_list else to_json(value)

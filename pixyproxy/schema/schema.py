@@ -25,7 +25,13 @@ from pixyproxy.schema.limits import Limits
 from pixyproxy.schema.mutations import Mutation
 from pixyproxy.schema.queries import Query
 from pixyproxy.schema.subscriptions import Subscription
-from pixyproxy.schema.types import BigInt, GenerationType, ImageDetailType, read_url
+from pixyproxy.schema.types import (
+    BigInt,
+    GenerationType,
+    ImageDetailType,
+    read_srcset,
+    read_url,
+)
 
 UNREADABLE_VALUE = "The operation has a value that cannot be read."
 
@@ -55,7 +61,8 @@ class PixySchema(Schema):
         )
         self._limits = limits
         self._documents = DocumentCache(self._schema, limits)
-        for type_, computed in ((ImageDetailType, {"url": read_url}), (GenerationType, {})):
+        computed_of_image = {"url": read_url, "srcset": read_srcset}
+        for type_, computed in ((ImageDetailType, computed_of_image), (GenerationType, {})):
             definition = get_object_definition(type_, strict=True)
             add_readers(self.schema_converter.from_object(definition), computed)
 

@@ -1,10 +1,13 @@
 """The GraphQL types. Their resolvers are given the models of core, field for field."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, NewType
+from urllib.parse import urlencode
 
 import strawberry
 from pydantic import BaseModel
+from strawberry import UNSET
 from strawberry.scalars import JSON
 
 from pixyproxy.core.models import (
@@ -17,11 +20,23 @@ from pixyproxy.core.models import (
     Tag,
 )
 from pixyproxy.schema.context import Context, PixyInfo
+from pixyproxy.service.sizes import Fit, ImageFormat, read_wish, srcset_of
 
 
 def _field_of(model: type[BaseModel], name: str) -> Any:
     """Return the field, with the model's description: one text for both faces."""
     return strawberry.field(description=model.model_fields[name].description)
+
+
+Side = Annotated[
+    int | None,
+    strawberry.argument(
+        description="In pixels. The nearest of some sizes serves, and never more than the image's "
+        "own."
+    ),
+]
+strawberry.enum(Fit, name="ImageFit", description="How an image fills a box of another shape.")
+strawberry.enum(ImageFormat, description="The formats that an image can be had in.")
 
 
 @strawberry.type(name="ImageDetail", description="A kept image: everything about it but its bytes.")
@@ -44,11 +59,44 @@ class ImageDetailType:
     revised_prompt: str | None = _field_of(ImageDetail, "revised_prompt")
     parameters: JSON = _field_of(ImageDetail, "parameters")
     tags: list[str] = _field_of(ImageDetail, "tags")
+    thumbhash: str | None = _field_of(ImageDetail, "thumbhash")
+    has_content_credentials: bool | None = _field_of(ImageDetail, "has_content_credentials")
 
-    @strawberry.field(description="Where the image's bytes are served, for good.")
-    def url(self, info: PixyInfo) -> str:
+    @strawberry.field(
+        description="Where the image's bytes are served, for good; with an argument, those of the "
+        "image in another size or format."
+    )
+    def url(
+        self,
+        info: PixyInfo,
+        width: Side = UNSET,
+        height: Side = UNSET,
+        fit: Annotated[
+            Fit | None,
+            strawberry.argument(description="How the image fills width and height; else `COVER`."),
+        ] = UNSET,
+        format: Annotated[  # noqa: A002
+            ImageFormat | None, strawberry.argument(description="The format; else `AUTO`.")
+        ] = UNSET,
+    ) -> str:
         """Return the absolute URL of the bytes."""
-        return read_url(self, info.context)
+        given = {"width": width, "height": height, "fit": fit, "format": format}
+        return read_url(self, info.context, given)
+
+    @strawberry.field(
+        description="The same image in several widths, for an `<img srcset>`; the format is what "
+        "the browser accepts."
+    )
+    def srcset(
+        self,
+        info: PixyInfo,
+        widths: Annotated[
+            list[int] | None,
+            strawberry.argument(description="Widths in pixels; else all up to the image's own."),
+        ] = UNSET,
+    ) -> str:
+        """Return URLs and widths, the narrowest first."""
+        return read_srcset(self, info.context, {"widths": widths})
 
     @strawberry.field(
         graphql_type=Annotated["GenerationType", strawberry.lazy("pixyproxy.schema.types")] | None,
@@ -61,9 +109,18 @@ class ImageDetailType:
         return await info.context.generation_by_guid.load(self.generation_guid)
 
 
-def read_url(image: Any, context: Context) -> str:
-    """Return the absolute URL of the image's bytes."""
-    return context.image_url(image.guid)
+def read_url(image: Any, context: Context, given: Mapping[str, Any]) -> str:
+    """Return the absolute URL of the image's bytes. Raises ConstraintViolationError."""
+    wish = read_wish({name: str(value) for name, value in given.items() if value or value == 0})
+    url = context.image_url(image.guid)
+    return f"{url}?{urlencode(wish.as_parameters())}" if wish else url
+
+
+def read_srcset(image: Any, context: Context, given: Mapping[str, Any]) -> str:
+    """Return the value of an `<img srcset>`. Raises ConstraintViolationError."""
+    url = context.image_url(image.guid)
+    rungs = srcset_of(image, given.get("widths") or None)
+    return ", ".join(f"{url}?width={rung} {width}w" for width, rung in rungs.items())
 
 
 @strawberry.type(name="Tag", description="A tag, and how many images have it.")

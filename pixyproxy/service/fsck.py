@@ -29,6 +29,7 @@ from pixyproxy.service.file_check import (
 )
 from pixyproxy.service.image_check import check_image
 from pixyproxy.service.image_generator import ImageGenerator
+from pixyproxy.service.rendering import placeholder
 from pixyproxy.service.storable import StorableImage
 
 SHARDS_AT_ONCE = 32
@@ -221,7 +222,7 @@ class Fsck:
         image = await self._read_sidecar(guid)
         if path != path_in_shard(f"{guid}.{image.content_type.extension}"):
             raise _UnmendedError("its sidecar tells of another file")
-        await self._compare(image)
+        image = await self._compare(image)
         generation = await self._generation_of(image)
         if generation is None:
             image = image.model_copy(update={"generation_guid": None})
@@ -241,8 +242,8 @@ class Fsck:
         else:
             await self._store.delete(guid, _CONTENT_TYPES[extension])
 
-    async def _compare(self, image: ImageDetail) -> None:
-        """Raise unless the file is what its sidecar says."""
+    async def _compare(self, image: ImageDetail) -> ImageDetail:
+        """Raise unless the file is what its sidecar says; return what more can be said of it."""
         found = await self._store.digest(image.guid, image.content_type)
         if found is None or (found.byte_size, found.sha256) != (image.byte_size, image.sha256):
             raise _UnmendedError("its sidecar tells of other bytes")
@@ -254,6 +255,11 @@ class Fsck:
         for name in ("content_type", "width", "height"):
             if getattr(facts, name) != getattr(image, name):
                 raise _UnmendedError(f"its sidecar tells another {name}")
+        found_out = {
+            "thumbhash": await asyncio.to_thread(placeholder, data, image.content_type),
+            "has_content_credentials": facts.has_content_credentials,
+        }
+        return image.model_copy(update=found_out)
 
     async def _drop_lone_sidecar(self, guid: str) -> None:
         """Remove a sidecar without an image, once nobody can be writing the image any more."""

@@ -14,6 +14,10 @@ MAX_IMAGE_PIXELS = 50_000_000
 
 _MAX_PARTS = 500_000  # more only serve to keep us busy: 32 MiB of GIF has 264,000
 
+# C2PA 2.2, section 11.1.4.2 (what the box is) and appendix A (where each format has it).
+_MANIFEST_STORE = re.compile(
+    rb"....jumb....jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71", re.DOTALL
+)
 
 _Size = tuple[int, int]
 
@@ -25,6 +29,8 @@ class ImageFacts:
     content_type: ContentType
     width: int
     height: int
+    has_content_credentials: bool = False
+    """A C2PA manifest store is in it. Whether it is valid nobody has looked."""
 
 
 def check_image(data: bytes) -> ImageFacts:
@@ -40,12 +46,13 @@ def check_image(data: bytes) -> ImageFacts:
     if len(data) > MAX_IMAGE_BYTES:
         raise BadGeneratorResponseError("The image that the model gave is larger than 32 MiB.")
     content_type, measure = _recognise(data)
-    width, height = measure(_Reader(data))
+    reader = _Reader(data)
+    width, height = measure(reader)
     if width <= 0 or height <= 0:
         raise _broken()
     if width * height > MAX_IMAGE_PIXELS:
         raise BadGeneratorResponseError("The image that the model gave exceeds 50 megapixels.")
-    return ImageFacts(content_type, width, height)
+    return ImageFacts(content_type, width, height, reader.has_content_credentials)
 
 
 def _broken() -> BadGeneratorResponseError:
@@ -59,6 +66,7 @@ class _Reader:
         self.data = data
         self.position = position
         self.end = len(data) if end is None else end
+        self.has_content_credentials = False
         self._view = memoryview(data)
         self._parts = 0
 
@@ -69,6 +77,13 @@ class _Reader:
         if size < 0 or self.position > self.end or self._parts > _MAX_PARTS:
             raise _broken()
         return self._view[start : self.position]
+
+    def look_for_credentials(self, part: memoryview) -> None:
+        """Note it where the part is the beginning of a manifest store, a JUMBF box."""
+        self.has_content_credentials |= _MANIFEST_STORE.match(part) is not None
+
+    def rest(self) -> memoryview:
+        return self._view[self.position : self.end]
 
     def sub(self, size: int) -> "_Reader":
         self.take(size)
@@ -98,6 +113,8 @@ def _png(reader: _Reader) -> _Size:
             raise _broken()
         kind = bytes(chunk[:4])
         has_pixels |= kind == b"IDAT"
+        if kind == b"caBX":
+            reader.look_for_credentials(chunk[4:])
     if not has_pixels:
         raise _broken()
     return size
@@ -106,7 +123,7 @@ def _png(reader: _Reader) -> _Size:
 # In pixel data FF is followed by 00 or a restart marker; before a marker it is padding.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
+_JPEG_END, _JPEG_SCAN, _JPEG_APP11 = 0xD9, 0xDA, 0xEB
 
 
 def _jpeg(reader: _Reader) -> _Size:
@@ -126,6 +143,8 @@ def _jpeg(reader: _Reader) -> _Size:
             segment.take(1)
             height, width = segment.big(2), segment.big(2)
         has_pixels |= marker == _JPEG_SCAN
+        if marker == _JPEG_APP11:
+            reader.look_for_credentials(segment.rest()[8:])
     if not found or not has_pixels:
         raise _broken()
     return width, height
@@ -151,6 +170,8 @@ def _webp(reader: _Reader) -> _Size:
             if canvas not in (None, size):
                 raise _broken()
             canvas, has_pixels = size, True
+        elif kind == b"C2PA":
+            reader.look_for_credentials(chunk.rest())
         elif kind == b"ANMF" and canvas is not None:
             left, top = 2 * chunk.little(3), 2 * chunk.little(3)
             if left + chunk.little(3) >= canvas[0] or top + chunk.little(3) >= canvas[1]:
@@ -174,6 +195,7 @@ def _vp8l(chunk: _Reader) -> _Size:
 
 
 _GIF_EXTENSION, _GIF_FRAME, _GIF_END = 0x21, 0x2C, 0x3B
+_GIF_C2PA = b"\xff\x0bC2PA_GIF\x01\x00\x00"
 
 
 def _gif(reader: _Reader) -> _Size:
@@ -192,9 +214,12 @@ def _gif(reader: _Reader) -> _Size:
             has_pixels = True
         elif kind != _GIF_EXTENSION:
             raise _broken()
+        application = kind == _GIF_EXTENSION and bytes(reader.rest()[:13]) == _GIF_C2PA
         reader.take(1)
         while length := reader.big(1):
-            reader.take(length)
+            block = reader.take(length)
+            if application:
+                reader.look_for_credentials(block)
     if not has_pixels:
         raise _broken()
     return width, height
@@ -205,11 +230,16 @@ def _skip_color_table(reader: _Reader, flags: int) -> None:
         reader.take(3 << (flags & 7) + 1)
 
 
+_AVIF_C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + b"\0\0\0\0manifest\0"
+
+
 def _avif(reader: _Reader) -> _Size:
     """AV1 Image File Format 1.2; boxes are ISO/IEC 14496-12. A grid's tiles are smaller than it."""
     boxes: dict[bytes, _Reader] = {}
     for kind, box in _boxes(reader):
         boxes.setdefault(kind, box)
+        if kind == b"uuid" and bytes(box.rest()[: len(_AVIF_C2PA)]) == _AVIF_C2PA:
+            reader.look_for_credentials(box.rest()[len(_AVIF_C2PA) + 8 :])
     if b"meta" not in boxes or b"mdat" not in boxes:
         raise _broken()
     meta = boxes[b"meta"]

@@ -19,11 +19,14 @@ from pixyproxy.data.image_store import ImageStore
 from pixyproxy.service.image_check import ImageFacts, check_image
 from pixyproxy.service.image_fetcher import ImageFetcher
 from pixyproxy.service.providers import ProviderImage
+from pixyproxy.service.rendering import placeholder
 
 logger = logging.getLogger(__name__)
 
 FETCH_TIMEOUT_S = 20
 KEEP_AGAIN_S = 0.5
+HASHED_AT_ONCE = 2
+"""So many images are decoded at once: one of 50 megapixels takes 200 MB."""
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 20.0
 FETCH_FAILED_MESSAGE = (
@@ -37,6 +40,7 @@ class ImageKeeper:
     def __init__(self, store: ImageStore, fetcher: ImageFetcher) -> None:
         self.store = store
         self._fetcher = fetcher
+        self._hashing = asyncio.Semaphore(HASHED_AT_ONCE)
 
     async def keep(
         self,
@@ -72,24 +76,43 @@ class ImageKeeper:
             revised_prompt=image.revised_prompt,
             parameters=generation.parameters,
             generation_guid=generation.guid,
+            has_content_credentials=facts.has_content_credentials,
         )
         sidecar = detail.model_dump_json().encode()
-        await patiently(
-            f"paid image {guid}",
-            lambda: self.store.write(guid, facts.content_type, data, sidecar),
-        )
-        return detail
+        # What is paid for does not wait on disk for what is found out of it.
+        hashing = asyncio.create_task(self._with_placeholder(detail, data))
+        try:
+            await patiently(
+                f"paid image {guid}",
+                lambda: self.store.write(guid, facts.content_type, data, sidecar),
+            )
+            return await hashing
+        finally:
+            hashing.cancel()
 
     async def find(self, guid: str) -> ImageDetail | None:
         """Return an image that has no row yet, if its file and its sidecar are whole."""
         sidecar = await self.store.read_sidecar(guid)
         if sidecar is None:
             return None
-        return await find_stored_image(self.store, guid, sidecar)
+        try:
+            image = ImageDetail.model_validate_json(sidecar)
+            data = await self.store.read(image.guid, image.content_type)
+        except (ValueError, StorageException):
+            return None
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
+        if image.guid != guid or digest != image.sha256:
+            return None
+        return await self._with_placeholder(image, data)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._fetcher.aclose()
+
+    async def _with_placeholder(self, image: ImageDetail, data: bytes | memoryview) -> ImageDetail:
+        async with self._hashing:
+            hashed = await asyncio.to_thread(placeholder, data, image.content_type)
+        return image.model_copy(update={"thumbhash": hashed})
 
     async def _fetch(self, url: str | None, ends_at: float) -> bytes:
         if url is None:
@@ -108,17 +131,6 @@ class ImageKeeper:
                 await asyncio.sleep(pause_s)
         # The fetcher's code could mean that nothing was drawn, and invite another, paid try.
         raise BadGeneratorResponseError(FETCH_FAILED_MESSAGE)
-
-
-async def find_stored_image(store: ImageStore, guid: str, sidecar: bytes) -> ImageDetail | None:
-    """Return what a sidecar says of an image whose file is whole; None where it is not."""
-    try:
-        image = ImageDetail.model_validate_json(sidecar)
-        data = await store.read(image.guid, image.content_type)
-    except (ValueError, StorageException):
-        return None
-    digest = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
-    return image if image.guid == guid and digest == image.sha256 else None
 
 
 async def patiently(name: str, keep: Callable[[], Awaitable[None]]) -> None:

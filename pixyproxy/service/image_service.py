@@ -1,6 +1,7 @@
 """The images: made and read. Both faces show this one service."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 
 from pixyproxy.core.cache import BoundedCache
 from pixyproxy.core.exceptions import (
@@ -14,6 +15,7 @@ from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ImageDetail, ImageDetailCreate
 from pixyproxy.data.image_repository import ImageRepositoryInterface
 from pixyproxy.data.image_store import ImageStore
+from pixyproxy.service.content import MAX_WHOLE_BYTES, Content
 from pixyproxy.service.image_generator import ImageGenerator, Terms
 from pixyproxy.service.image_loader import ImageLoader
 from pixyproxy.service.validation import validate
@@ -91,9 +93,42 @@ class ImageService:
             raise ImageStoreError from OSError(f"{image.guid} has {len(content)} bytes")
         return content
 
+    def locate_content(self, image: ImageDetail) -> str:
+        """Return where the image's file lies in the folder of the images.
+
+        Raises ImageStoreError.
+        """
+        path, size = self._store.locate(image.guid, image.content_type)
+        if size != image.byte_size:
+            raise ImageStoreError from OSError(f"{image.guid} has {size} bytes")
+        return path
+
+    async def open_content(self, image: ImageDetail) -> Content:
+        """Return the image's bytes, as the model gave them, whole where they are few.
+
+        Raises ImageStoreError; of a large image only when the first of its bytes are asked for.
+        """
+        if image.byte_size <= MAX_WHOLE_BYTES:
+            return Content(image.byte_size, await self.read_content(image))
+        return Content(image.byte_size, stream=partial(self._stream, image))
+
     async def aclose(self) -> None:
         """Wait for reads whose callers have gone away."""
         await self._loader.aclose()
+
+    async def _stream(
+        self, image: ImageDetail, start: int, length: int
+    ) -> AsyncGenerator[bytes, None]:
+        chunks = self._store.stream(image.guid, image.content_type, start=start, length=length)
+        try:
+            async for chunk in chunks:
+                length -= len(chunk)
+                yield chunk
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
+        if length:
+            raise ImageStoreError from OSError(f"{image.guid} lacks {length} bytes")
 
     async def _load_images(self, guids: Sequence[str]) -> dict[str, ImageDetail]:
         async with self._repository.open_context() as context:

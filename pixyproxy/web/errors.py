@@ -42,6 +42,7 @@ STATUS: Mapping[type[PixyProxyException], int] = {
     exceptions.StillRunningError: 202,
     exceptions.ImageNotFoundError: 404,
     exceptions.ImageGoneError: 410,
+    exceptions.UnreadableImageError: 422,
     exceptions.AuthenticationError: 401,
     exceptions.OverloadedError: 503,
     exceptions.DatabaseUnavailableError: 503,
@@ -49,7 +50,7 @@ STATUS: Mapping[type[PixyProxyException], int] = {
     exceptions.StorageFullError: 507,
 }
 
-_HTTP_CODES = {413: "payload-too-large", 414: "uri-too-long"}
+_HTTP_CODES = {413: "payload-too-large", 414: "uri-too-long", 416: "range-not-satisfiable"}
 """Where the code is not the status in words (Python 3.13 words these anew)."""
 
 

@@ -6,13 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault, StillRunningError
-from pixyproxy.core.models import ContentType, ImageDetail, ImageDetailCreate
+from pixyproxy.core.models import ImageDetail, ImageDetailCreate
 from pixyproxy.service.image_finder import MAX_PAGE_SIZE
-from pixyproxy.web.content import content_headers, is_unmodified
 from pixyproxy.web.criteria import Criteria
 from pixyproxy.web.dependencies import (
     Authenticated,
-    AuthenticatedContent,
     Finder,
     Generations,
     Images,
@@ -22,7 +20,7 @@ from pixyproxy.web.dependencies import (
 )
 from pixyproxy.web.generation_routes import ACCEPTED, submit, tell_still_running
 from pixyproxy.web.models import ImageDetailWithUrl
-from pixyproxy.web.openapi import MAY_NEED_KEY, NEEDS_KEY, REPLAYED, header, problems
+from pixyproxy.web.openapi import NEEDS_KEY, REPLAYED, header, problems
 from pixyproxy.web.paging import After, Before, Page, Size, find_page
 from pixyproxy.web.routing import BareRoute
 from pixyproxy.web.submission import (
@@ -177,38 +175,6 @@ async def get_image(request: Request, guid: Guid) -> Response:
     image = await images_of(request).get_image(guid)
     detail = _with_url(image, await make_image_url(request))
     return Response(detail.model_dump_json(), media_type=JSON)
-
-
-_CONTENT: dict[str, Any] = {
-    "dependencies": [AuthenticatedContent],
-    "openapi_extra": {**MAY_NEED_KEY},
-    "response_class": Response,
-    "responses": {
-        200: {
-            "description": "The bytes, exactly as the model gave them.",
-            "content": {content_type.value: {} for content_type in ContentType},
-        },
-        304: {"description": "The client's copy is still good."},
-        **problems(401, 404, 410, 503),
-    },
-}
-
-
-@bare_router.get("/{guid}/content", summary="Read an image's bytes", **_CONTENT)
-@bare_router.head("/{guid}/content", summary="Read the headers of an image's bytes", **_CONTENT)
-async def get_content(request: Request, guid: Guid) -> Response:
-    """Serve the image file. Its URL never changes and never expires; neither do its bytes."""
-    images = images_of(request)
-    image = await images.get_image(guid)
-    private = request.app.state.content_requires_key
-    headers = content_headers(image, private=private)
-    if is_unmodified(request.headers.get("if-none-match"), image.sha256):
-        return Response(status_code=304, headers=headers)
-    content = await images.read_content(image)
-    headers["Content-Length"] = str(image.byte_size)
-    if request.method == "HEAD":
-        return Response(headers=headers, media_type=image.content_type)
-    return Response(content, headers=headers, media_type=image.content_type)
 
 
 def _with_url(image: ImageDetail, image_url: Callable[[str], str]) -> ImageDetailWithUrl:

@@ -24,6 +24,8 @@ _IMAGE: JsonDict = {
     "parameters": {"size": "1024x1024"},
     "generation_guid": "c8d1e6f0-2b47-4a95-9e13-6d0f8b2a7c54",
     "tags": ["animals", "winter"],
+    "thumbhash": "1QcSHQRnh493V4dIh4eXh1h4kJUI",
+    "has_content_credentials": True,
     "url": "http://127.0.0.1:8000/image/5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05/content",
 }
 _GENERATION: JsonDict = {

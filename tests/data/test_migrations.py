@@ -127,6 +127,7 @@ async def test_text_is_unicode_whatever_the_servers_default(mysql_url: str) -> N
     exact = {
         *("guid", "content_type", "sha256", "generation_guid", "status", "caller"),
         *("idempotency_key", "fingerprint", "upstream_request_id", "runner", "error_code"),
+        "thumbhash",
     }
     assert {name for name, _ in columns} > exact
     for name, collation in columns:

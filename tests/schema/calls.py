@@ -6,7 +6,7 @@ import httpx2
 
 DETAIL = (
     "{ guid filename prompt createdAt updatedAt contentType width height byteSize sha256 model "
-    "revisedPrompt parameters tags url }"
+    "revisedPrompt parameters tags thumbhash hasContentCredentials url }"
 )
 GENERATE = f"mutation($prompt: String!) {{ generateImage(prompt: $prompt) {DETAIL} }}"
 

@@ -57,6 +57,11 @@ async def run(executor_class: Any, query: str) -> Any:
     "query",
     [
         f"{{ images {DETAIL} }}",
+        "{ images { guid srcset few: srcset(widths: [320, 64, 9999]) all: srcset(widths: null) } }",
+        "{ images { url(width: 300) a: url(width: 320, height: 100, fit: CONTAIN, format: PNG) } }",
+        "{ images { guid url(width: null, format: PNG) b: url(fit: COVER) } }",
+        "{ images { guid url(width: 0) } }",
+        "{ images { guid srcset(widths: [0]) } }",
         "{ images { guid a: guid b: url __typename c: __typename } }",
         "{ images { width @skip(if: true) height @include(if: true) } }",
         "{ images { ... on ImageDetail { ...F } prompt } } fragment F on ImageDetail { width url }",

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 
 from pixyproxy.core.models import ContentType
 from pixyproxy.data.image_store import ImageStore
-from pixyproxy.web.content import content_disposition, is_unmodified
+from pixyproxy.web.content import content_disposition
 from tests.conftest import MakeSettings, open_client
 from tests.model_server import ModelServer, image, noise_png, picture
 from tests.web.problems import assert_problem
 
 GIF, AVIF = picture(8, 8, 0, "GIF"), picture(8, 8, 0, "AVIF")
-SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 async def make(client: httpx2.AsyncClient) -> dict:
@@ -59,13 +58,14 @@ async def test_the_bytes_come_back_untouched(
     headers = {
         name: value
         for name, value in response.headers.items()
-        if name not in {"x-request-id", "content-disposition"}
+        if name not in {"x-request-id", "content-disposition", "last-modified"}
     }
     assert headers == {
         "content-type": content_type,
         "content-length": str(len(data)),
         "etag": f'"{sha256}"',
         "cache-control": "public, max-age=31536000, immutable",
+        "accept-ranges": "bytes",
         "x-content-type-options": "nosniff",
         "content-security-policy": "default-src 'none'; sandbox",
         "cross-origin-resource-policy": "cross-origin",
@@ -119,13 +119,6 @@ async def test_a_client_that_has_others_gets_them(
         )
 
     assert response.status_code == 200
-
-
-def test_only_the_whole_tag_matches() -> None:
-    assert is_unmodified(f'"{SHA}"', SHA)
-    assert not is_unmodified(SHA, SHA)
-    assert not is_unmodified(f'"{SHA[:-1]}"', SHA)
-    assert not is_unmodified(None, SHA)
 
 
 @given(st.text(max_size=255))

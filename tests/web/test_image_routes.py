@@ -27,6 +27,8 @@ FIELDS = [
     "parameters",
     "generation_guid",
     "tags",
+    "thumbhash",
+    "has_content_credentials",
 ]
 RFC_3339_IN_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 NOT_GUIDS = [

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from pixyproxy import __version__
 from pixyproxy.core.models import ImageDetailCreate
+from pixyproxy.service.provenance import ALGORITHMIC, PNG_XMP, make_xmp
 from pixyproxy.service.providers import GenerationRequest, ProviderAnswer, ProviderImage
 from pixyproxy.service.providers.profiles import SKETCH
 from pixyproxy.service.providers.sketching.canvas import Canvas
@@ -18,6 +19,7 @@ from pixyproxy.service.providers.sketching.picture import draw
 from pixyproxy.service.providers.sketching.words import read
 
 _DEFAULT_SIZE = "1024x1024"
+_XMP = make_xmp(ALGORITHMIC)
 _SATURATION = {"vivid": 1.2, "natural": 0.85}
 
 
@@ -118,9 +120,11 @@ def _encoded(picture: Image.Image, output_format: str, compression: int | None) 
     if output_format == "png":
         info = PngImagePlugin.PngInfo()
         info.add_text("Software", "PixyProxy sketch")
+        info.add_itxt(PNG_XMP, _XMP.decode())
         picture.save(out, "PNG", compress_level=1, pnginfo=info)
     elif output_format == "jpeg":
-        picture.save(out, "JPEG", quality=90 if compression is None else compression)
+        picture.save(out, "JPEG", quality=90 if compression is None else compression, xmp=_XMP)
     else:
-        picture.save(out, "WEBP", quality=85 if compression is None else compression, method=2)
+        quality = 85 if compression is None else compression
+        picture.save(out, "WEBP", quality=quality, method=2, xmp=_XMP)
     return out.getvalue()
