@@ -38,15 +38,16 @@ class BoundedCache(Generic[Key, Value]):
         for key in [key for key in self._entries if is_meant(key)]:
             self.drop(key)
 
-    def put(self, key: Key, value: Value, *, size: int) -> None:
+    def put(self, key: Key, value: Value, *, size: int, since: float | None = None) -> None:
         """Keep `value`, which takes about `size` bytes, and drop what was not used for longest.
 
-        What is larger than the whole cache is not kept.
+        What is larger than the whole cache is not kept. Its age counts from `since`, by
+        `time.monotonic`, or from now.
         """
         if size > self._max_bytes:
             return
         self.drop(key)
         self._bytes += size
-        self._entries[key] = (value, size, time.monotonic())
+        self._entries[key] = (value, size, time.monotonic() if since is None else since)
         while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
             self.drop(next(iter(self._entries)))

@@ -119,7 +119,7 @@ _DELETE = sa.delete(images).where(images.c.id == sa.bindparam("of"))
 _UNFINISHED = (
     sa.select(deleted_images.c.guid, deleted_images.c.content_type)
     .where(
-        deleted_images.c.bytes_gone.is_(sa.false()),
+        deleted_images.c.bytes_gone == sa.false(),  # IS would not use the index on MySQL
         deleted_images.c.deleted_at < sa.bindparam("before"),
     )
     .order_by(deleted_images.c.id)

@@ -1,6 +1,7 @@
 """Rows of images: the models become dictionaries here, and come back from them."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -36,7 +37,13 @@ class ImageRepositoryInterface(Protocol):
         """Return a new context, for a short use."""
 
     async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
-        """Add a row, or return False where one has this GUID already."""
+        """Add a row, or return False where one has this GUID already, or was deleted."""
+
+    async def add_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> None:
+        """Add rows, but for images whose GUID has one already or was deleted.
+
+        Nothing must have been read in the transaction before.
+        """
 
     async def create_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> bool:
         """Add rows in this order, or return False, to be rolled back, where a GUID is taken."""
@@ -102,12 +109,12 @@ class ImageRepository:
         return self._open_context()
 
     async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
-        """Add a row, or return False where one has this GUID already."""
-        try:
-            await context.execute(_INSERT, to_row(image))
-        except IntegrityError:
-            return False
-        return True
+        """Add a row, or return False where one has this GUID already, or was deleted."""
+        return bool(await self._create(context, [image]))
+
+    async def add_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> None:
+        """Add rows, but for images whose GUID has one already or was deleted."""
+        await self._create(context, images)
 
     async def create_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> bool:
         """Add rows in this order, or return False, to be rolled back, where a GUID is taken."""
@@ -186,6 +193,24 @@ class ImageRepository:
             ImageFile(row[0], ContentType(row[1]), row[2], row[3], bool(row[4])) for row in rows
         ]
 
+    async def _create(self, context: DatabaseContext, new: Sequence[ImageDetail]) -> list[str]:
+        """Return the GUIDs of the rows that were added."""
+        added = []
+        for image in new:
+            with suppress(IntegrityError):
+                await context.execute(_INSERT, to_row(image))
+                added.append(image.guid)
+        if not added:
+            return []
+        # Asked only now: an insertion waits for a deletion that is under way, and MySQL goes on
+        # seeing the tombstones that there were when it was first asked.
+        deleted = await self.get_deleted(context, added)
+        if deleted:
+            again = {"guids": sorted(deleted)}
+            await context.execute(_REMOVE, again)
+            await context.execute(_BYTES_ARE_BACK, again)
+        return [guid for guid in added if guid not in deleted]
+
     async def _get_by_ids(
         self, context: DatabaseContext, ids: Sequence[int]
     ) -> list[tuple[int, ImageDetail]]:
@@ -201,6 +226,12 @@ DETAILS = sa.select(*(images.c[name] for name in _FIELDS))
 _BY_GUIDS = DETAILS.where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
 _DELETED = sa.select(deleted_images.c.guid).where(
     deleted_images.c.guid.in_(sa.bindparam("guids", expanding=True))
+)
+_REMOVE = sa.delete(images).where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
+_BYTES_ARE_BACK = (
+    sa.update(deleted_images)
+    .where(deleted_images.c.guid.in_(sa.bindparam("guids", expanding=True)))
+    .values(bytes_gone=False)
 )
 _OF_GENERATIONS = DETAILS.where(
     images.c.generation_guid.in_(sa.bindparam("guids", expanding=True))

@@ -12,6 +12,7 @@ from pixyproxy.core.exceptions import (
     FieldFault,
     ImageGoneError,
     ImageNotFoundError,
+    ImageStoreError,
     PixyProxyException,
     StorageException,
 )
@@ -152,8 +153,12 @@ class Curation:
             unfinished = await self._curation.list_unfinished(context, before, _AT_ONCE)
         for guid, content_type in unfinished:
             await self._forget(guid)
-            await self._delete_bytes(guid, content_type)
-            logger.info("deleted the bytes of image %s", guid)
+            try:
+                await self._delete_bytes(guid, content_type)
+            except ImageStoreError as error:
+                logger.warning("bytes of %s cannot be deleted yet: %s", guid, error.reason)
+            else:
+                logger.info("deleted the bytes of image %s", guid)
 
     async def _delete_bytes(self, guid: str, content_type: ContentType) -> None:
         await self._store.delete(guid, content_type)

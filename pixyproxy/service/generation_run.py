@@ -538,9 +538,9 @@ class GenerationRun:
         is_written = True
         async with generations.open_context() as context:
             await context.begin_transaction()
-            for image in images:
-                # A row that is there already was committed by a try that failed after.
-                await self._tools.repository.create_image(context, image)
+            # A row that is there already, or was deleted since, was committed by a try that failed
+            # after.
+            await self._tools.repository.add_images(context, images)
             if attempt is not None:
                 await generations.update_attempt(context, attempt)
             if self.generation.status.is_final:

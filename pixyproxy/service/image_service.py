@@ -1,5 +1,6 @@
 """The images: made and read. Both faces show this one service."""
 
+import time
 from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 
@@ -23,6 +24,8 @@ from pixyproxy.service.validation import validate
 TRUSTED_S = 5.0
 """So long what is in memory is not compared with the database."""
 
+_AWAY_S = 1.0
+"""So long a database that gave no answer is not asked again for what is in memory."""
 _CACHE_ENTRIES = 10_000
 _CACHE_BYTES = 32 * 2**20
 _DETAIL_BYTES = 2_000
@@ -46,6 +49,10 @@ class ImageService:
         self._cache: BoundedCache[str, ImageDetail] = BoundedCache(
             max_entries=_CACHE_ENTRIES, max_bytes=_CACHE_BYTES
         )
+        self._forgotten: BoundedCache[str, float] = BoundedCache(
+            max_entries=_CACHE_ENTRIES, max_bytes=_CACHE_ENTRIES
+        )
+        self._away_until = float("-inf")
 
     async def create_image(
         self, image: ImageDetailCreate, terms: Terms | None = None
@@ -56,8 +63,9 @@ class ImageService:
         """
         terms = terms or Terms()
         terms.check()
+        asked_at = time.monotonic()
         detail = await self._generator.draw(validate(ImageDetailCreate, dict(image)), terms)
-        self._remember(detail)
+        self._remember(detail, asked_at)
         return detail
 
     async def get_image(self, guid: str) -> ImageDetail:
@@ -70,25 +78,34 @@ class ImageService:
             return image
         if not is_guid(guid):
             raise ImageNotFoundError
+        # While nothing can be asked, what was known last is better than nothing.
+        if time.monotonic() < self._away_until and (image := self._cache.get(guid)):
+            return image
         try:
-            image = await self._loader.load(guid)
-            if image is None:
-                self._cache.drop(guid)
-                raise await self._why_not(guid)
+            return await self._ask(guid)
         except DatabaseUnavailableError:
-            # While nothing can be asked, what was known last is better than nothing.
+            self._away_until = time.monotonic() + _AWAY_S
             image = self._cache.get(guid)
             if image is None:
                 raise
-        return image
+            return image
 
     def forget(self, guid: str) -> None:
         """Ask the database again: the image was changed or deleted."""
         self._cache.drop(guid)
+        self._forgotten.put(guid, time.monotonic(), size=1)
 
     async def read_content(self, image: ImageDetail) -> memoryview:
-        """Return the image's bytes, as the model gave them. Raises ImageStoreError."""
-        content = await self._store.read(image.guid, image.content_type)
+        """Return the image's bytes, as the model gave them.
+
+        Raises ImageStoreError, and ImageGoneError where another process has just deleted them.
+        """
+        try:
+            content = await self._store.read(image.guid, image.content_type)
+        except ImageStoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                await self._ask(image.guid)
+            raise
         if len(content) != image.byte_size:
             raise ImageStoreError from OSError(f"{image.guid} has {len(content)} bytes")
         return content
@@ -116,6 +133,13 @@ class ImageService:
         """Wait for reads whose callers have gone away."""
         await self._loader.aclose()
 
+    async def _ask(self, guid: str) -> ImageDetail:
+        image = await self._loader.load(guid)
+        if image is None:
+            self._cache.drop(guid)
+            raise await self._why_not(guid)
+        return image
+
     async def _stream(
         self, image: ImageDetail, start: int, length: int
     ) -> AsyncGenerator[bytes, None]:
@@ -131,10 +155,11 @@ class ImageService:
             raise ImageStoreError from OSError(f"{image.guid} lacks {length} bytes")
 
     async def _load_images(self, guids: Sequence[str]) -> dict[str, ImageDetail]:
+        asked_at = time.monotonic()
         async with self._repository.open_context() as context:
             images = await self._repository.get_images(context, guids)
         for image in images:
-            self._remember(image)
+            self._remember(image, asked_at, since=asked_at)
         return {image.guid: image for image in images}
 
     async def _why_not(self, guid: str) -> PixyProxyException:
@@ -142,6 +167,11 @@ class ImageService:
             gone = await self._repository.get_deleted(context, [guid])
         return ImageGoneError() if gone else ImageNotFoundError()
 
-    def _remember(self, image: ImageDetail) -> None:
+    def _remember(
+        self, image: ImageDetail, asked_at: float = float("inf"), *, since: float | None = None
+    ) -> None:
+        """Keep an image in memory, unless it was changed or deleted after it was asked for."""
+        if (self._forgotten.get(image.guid) or float("-inf")) >= asked_at:
+            return
         text_bytes = 4 * (len(image.prompt) + len(image.revised_prompt or ""))
-        self._cache.put(image.guid, image, size=_DETAIL_BYTES + text_bytes)
+        self._cache.put(image.guid, image, size=_DETAIL_BYTES + text_bytes, since=since)

@@ -16,6 +16,7 @@ from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.core.query import Clause, parse_query
 from pixyproxy.core.text import words
 from pixyproxy.data.archive import Archive
+from pixyproxy.data.curation_repository import CurationRepository
 from pixyproxy.data.image_repository import ImageRepository
 from pixyproxy.data.image_search import ImageSearch
 from pixyproxy.data.init import Database, open_database
@@ -161,6 +162,30 @@ class Shelf:
         while await archive.add_block(IMAGES):
             pass
 
+    async def change(self, images: list[ImageDetail]) -> list[ImageDetail]:
+        """Delete some images and tag others anew, in blocks and not; return what is left."""
+        archive = Archive(self.database.open_context, span=SPAN)
+        curation = CurationRepository(self.database.open_context, archive)
+        left = []
+        for number, image in enumerate(images):
+            async with self.database.open_context() as context:
+                names = tuple(sorted({*image.tags[1:], "pets", "pet"}))
+                await curation.add_tags(context, {*image.tags, *names})
+                await context.begin_transaction()
+                locked = await curation.lock_image(context, image.guid)
+                assert locked is not None
+                if number % 5 == 0:
+                    await curation.delete(context, *locked, START)
+                elif number % 3 == 0:
+                    tagged = image.model_copy(update={"tags": names})
+                    new = set(names) - set(image.tags)
+                    await curation.set_tags(context, locked[0], tagged, new)
+                    left.append(tagged)
+                else:
+                    left.append(image)
+                await context.commit_transaction()
+        return left
+
     async def find(self, search: ImageSearch, within: Span, limit: int) -> list[ImageDetail]:
         async with self.database.open_context() as context:
             found = await self.repository.find_images(context, search, within, limit=limit)
@@ -179,16 +204,19 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
+@pytest.mark.parametrize("changed", [False, True], ids=["as kept", "changed since"])
 def test_searches_find_what_a_plain_loop_finds(
-    runner: asyncio.Runner, sqlite_url: str, mysql_url: str
+    runner: asyncio.Runner, sqlite_url: str, mysql_url: str, *, changed: bool
 ) -> None:
-    images = make_images()
-    newest_first = images[::-1]
+    images = left = make_images()
     shelves = [Shelf(sqlite_url), Shelf(mysql_url)]
     with ExitStack() as stack:
         for shelf in shelves:
             runner.run(shelf.fill(images))
             stack.callback(lambda shelf=shelf: runner.run(shelf.database.aclose()))
+            if changed:
+                left = runner.run(shelf.change(images))
+        newest_first = left[::-1]
 
         @settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
         @given(
