@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,6 +25,8 @@ from pixyproxy.service.rendering import Plan, recipe, render
 
 MAX_AT_ONCE = 4
 MAX_WAITING = 100
+LARGE_PIXELS = 12_000_000
+"""Of images with more, one is decoded at a time: 50 megapixels take 200 MB, and a copy as much."""
 RETRY_AFTER_S = 2
 OVERLOADED_MESSAGE = "Too many images are being resized. Try again later."
 _MEMORY_BYTES = 32 * 2**20
@@ -73,6 +76,7 @@ class Variants:
         at_once = min(MAX_AT_ONCE, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="variants")
         self._slots = asyncio.Semaphore(at_once)
+        self._turn_of_large = asyncio.Lock()
         self._waiting = 0
         self._making: dict[tuple[str, str], asyncio.Task[Content]] = {}
         self._memory: BoundedCache[tuple[str, str], _Remembered] = BoundedCache(
@@ -158,8 +162,9 @@ class Variants:
         if data is None:
             if self._waiting >= MAX_WAITING:
                 raise OverloadedError(OVERLOADED_MESSAGE, retry_after_s=RETRY_AFTER_S)
+            is_large = image.width * image.height > LARGE_PIXELS
             self._waiting += 1
-            async with self._slots:
+            async with self._turn_of_large if is_large else nullcontext(), self._slots:
                 self._waiting -= 1
                 data, is_kept = await self._make(key, image, plan)
         if len(data) <= _MAX_REMEMBERED_BYTES:
