@@ -10,8 +10,10 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar
+from typing import Any
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="-")
 
@@ -38,6 +40,36 @@ def escape_line(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+class LineRecord(logging.LogRecord):
+    """A record that is made in half the time: of what no line shows, nothing is found out."""
+
+    filename = module = ""
+    exc_text = thread = process = None
+    threadName = processName = taskName = None  # noqa: N815  logging's own names
+    relativeCreated = 0.0  # noqa: N815
+
+    def __init__(
+        self,
+        name: str,
+        level: int,
+        pathname: str,
+        lineno: int,
+        msg: object,
+        args: Any,
+        exc_info: Any,
+        func: str | None = None,
+        sinfo: str | None = None,
+    ) -> None:
+        self.name, self.levelno, self.levelname = name, level, logging.getLevelName(level)
+        self.pathname, self.lineno, self.funcName = pathname, lineno, func or ""
+        # One mapping may stand for all arguments.
+        is_mapping = len(args) == 1 and isinstance(args[0], Mapping) and args[0]
+        self.msg, self.args = msg, args[0] if is_mapping else args
+        self.exc_info, self.stack_info = exc_info, sinfo
+        self.created = time.time()
+        self.msecs = self.created % 1 * 1000
 
 
 class LineFormatter(logging.Formatter):
@@ -91,6 +123,7 @@ class LineHandler(logging.Handler):
 def configure_logging(level: str) -> None:
     """Send every logger's records of `level` and above to standard error, in the one format."""
     handler = LineHandler()
+    logging.setLogRecordFactory(LineRecord)
     # What the format does not show need not be found out for each record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()

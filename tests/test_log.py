@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixyproxy.log import LineFormatter, escape_line, make_request_id
+from pixyproxy.log import LineFormatter, LineRecord, escape_line, make_request_id
 from tests.model_server import ModelServer, echo_key, image
 from tests.servers import LOG_LINE, Service
 
@@ -28,6 +28,19 @@ def test_a_line_has_the_form_of_the_contract() -> None:
     assert re.fullmatch(
         r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO - \[\d+\] \[there:7\] said something", line
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [("plain %", ()), ("%s of %d", ("one", 2)), ("%(of)s", ({"of": "a mapping"},)), ("%s", ({},))],
+)
+def test_a_lean_record_reads_as_any_other(message: str, arguments: tuple[object, ...]) -> None:
+    values = ("a", logging.WARNING, "/x/y.py", 7, message, arguments, None, "there")
+    lean, full = (kind(*values) for kind in (LineRecord, logging.LogRecord))
+    assert LineFormatter().format(lean)[24:] == LineFormatter().format(full)[24:]
+    assert 0 <= lean.msecs < 1000
+    # Handlers of others, such as a test runner's, find what they format.
+    assert vars(full).keys() <= {*dir(lean)}
 
 
 def test_a_traceback_follows_its_line() -> None:

@@ -104,8 +104,8 @@ _CONTENT: dict[str, Any] = {
 }
 
 
-@bare_router.get("/{guid}/content", summary="Read an image's bytes", **_CONTENT)
 @bare_router.head("/{guid}/content", summary="Read the headers of an image's bytes", **_CONTENT)
+@bare_router.get("/{guid}/content", summary="Read an image's bytes", **_CONTENT)  # matched first
 async def get_content(request: Request, guid: Guid) -> Response:
     """Serve the image file, or the image in another size or format.
 
@@ -124,7 +124,7 @@ async def get_content(request: Request, guid: Guid) -> Response:
         return RawResponse(304, shown.headers)
     is_head = scope["method"] == "HEAD"
     if shown.plan is not None:
-        variants: Variants = request.state.services.variants
+        variants: Variants = scope["state"]["services"].variants
         content = await variants.get(image, shown.plan)
     elif request.app.state.accel_redirect and not is_head and "range" not in conditions:
         return _leave_to_nginx(request, shown)

@@ -20,7 +20,8 @@ _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]+")
 
 async def public(connection: HTTPConnection) -> None:
     """Let anybody in, and tell the request log which route was taken."""
-    connection.state.route = getattr(connection.scope.get("route"), "path", None)
+    scope = connection.scope  # `connection.state` makes an object each time
+    scope["state"]["route"] = getattr(scope.get("route"), "path", None)
 
 
 async def authenticate(connection: HTTPConnection) -> None:
@@ -52,7 +53,7 @@ async def make_image_url(connection: HTTPConnection) -> Callable[[str], str]:
 
 def images_of(connection: HTTPConnection) -> ImageService:
     """Return the service that the application was started with."""
-    images: ImageService = connection.state.services.images
+    images: ImageService = connection.scope["state"]["services"].images
     return images
 
 
