@@ -10,12 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx2
+import boto3
 
 from tests.mariadb import free_port
 
 START_DEADLINE_S = 60
 BUCKET = "pictures"
+PREFIX = "some/prefix"
 
 
 class ObjectStorage:
@@ -29,7 +30,7 @@ class ObjectStorage:
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.origin = f"http://127.0.0.1:{self._port}"
-        self.url = f"s3://{BUCKET}/some/prefix"
+        self.url = f"s3://{BUCKET}/{PREFIX}"
         self.variables = {
             "AWS_ACCESS_KEY_ID": "an-access-key",
             "AWS_SECRET_ACCESS_KEY": "a-secret-access-key",
@@ -52,7 +53,14 @@ class ObjectStorage:
                 time.sleep(0.05)
             else:
                 break
-        self.request("PUT", "")
+        self._client = boto3.client(
+            "s3",
+            endpoint_url=self.origin,
+            aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.variables["AWS_REGION"],
+        )
+        self._client.create_bucket(Bucket=BUCKET)
         return self
 
     def __exit__(
@@ -66,16 +74,24 @@ class ObjectStorage:
         self._process.kill()
         self._process.wait()
 
-    def request(self, method: str, key: str, content: bytes = b"") -> httpx2.Response:
-        """Do something to an object, or to the bucket itself, without a client library."""
-        url = f"{self.origin}/{BUCKET}/{key}"
-        return httpx2.request(method, url, content=content, trust_env=False)
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object, by another client than the service's."""
+        self._client.put_object(Bucket=BUCKET, Key=f"{PREFIX}/{key}", Body=data)
+
+    def delete(self, key: str) -> None:
+        """Remove an object."""
+        self._client.delete_object(Bucket=BUCKET, Key=f"{PREFIX}/{key}")
+
+    def read(self, key: str) -> bytes:
+        """Return an object."""
+        found = self._client.get_object(Bucket=BUCKET, Key=f"{PREFIX}/{key}")
+        data: bytes = found["Body"].read()
+        return data
 
     def list_keys(self) -> list[str]:
-        """The keys of all objects below the prefix, from there."""
-        listed = self.request("GET", "?list-type=2&prefix=some/prefix/").text
-        keys = [part.partition("</Key>")[0] for part in listed.split("<Key>")[1:]]
-        return [key.removeprefix("some/prefix/") for key in keys]
+        """Return the keys of all objects below the prefix, from there."""
+        listed = self._client.list_objects_v2(Bucket=BUCKET, Prefix=f"{PREFIX}/")
+        return [each["Key"].removeprefix(f"{PREFIX}/") for each in listed.get("Contents", ())]
 
     def pause(self) -> None:
         """Answer nothing, as a network that is cut does."""

@@ -89,7 +89,7 @@ async def test_what_was_stored_without_its_row_is_found_after_a_kill(
         )
         raw(database, "UPDATE attempts SET status = 'sent', answer = NULL, ended_at = NULL")
         sidecar = {name: value for name, value in image.items() if name != "url"}
-        storage.request("PUT", f"some/prefix/{key_of(image, 'json')}", json.dumps(sidecar).encode())
+        storage.put(key_of(image, "json"), json.dumps(sidecar).encode())
         await asyncio.to_thread(service.start)
         assert (await ended(client, generation))["status"] == "succeeded"
         assert await is_served(client, image)
@@ -151,12 +151,13 @@ def test_images_move_there_and_back(tmp_path: Path, storage: ObjectStorage) -> N
     assert moved.returncode == 0, moved.stderr
     assert json.loads(moved.stdout)["images"] == 3
     assert set(storage.list_keys()) == {".probe", *map(key_of, images)}
+    assert hashlib.sha256(storage.read(key_of(images[0]))).hexdigest() == images[0]["sha256"]
     fsck = run(tmp_path, "fsck", "--json", images=storage.url, **settings)
     assert fsck.returncode == 0, fsck.stdout
 
     # one is lost, one is damaged there: the next run mends both
-    storage.request("DELETE", f"some/prefix/{key_of(images[0])}")
-    storage.request("PUT", f"some/prefix/{key_of(images[1])}", b"damaged")
+    storage.delete(key_of(images[0]))
+    storage.put(key_of(images[1]), b"damaged")
     broken = run(tmp_path, "verify", "--json", images=storage.url, **settings)
     assert broken.returncode == 1
     assert {json.loads(line).get("fault") for line in broken.stdout.splitlines()[:-1]} == {
