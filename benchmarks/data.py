@@ -12,8 +12,8 @@ from sqlalchemy.engine import make_url
 
 from benchmarks.examples import example_image
 from pixyproxy.core.models import ImageDetail
+from pixyproxy.data.folder_store import FolderStore
 from pixyproxy.data.image_repository import ImageRepository
-from pixyproxy.data.image_store import ImageStore
 from pixyproxy.data.init import Database, open_database
 from pixyproxy.data.tables import images
 from tests.mariadb import MariaDB
@@ -86,7 +86,7 @@ def count_rows(database_url: str) -> int:
 async def _create(database_url: str, folder: Path, *details: ImageDetail) -> None:
     database: Database = open_database(database_url, pool_size=1)
     await database.migrate()
-    store = ImageStore(folder, min_free_mb=0)
+    store = FolderStore(folder, min_free_mb=0)
     store.open()
     for detail, size in zip(details, (LARGE_BYTES, SMALL_BYTES), strict=True):
         await store.write(detail.guid, detail.content_type, noise_png(size))

@@ -11,6 +11,7 @@ from pixyproxy.data.generation_repository import GenerationRepository
 from pixyproxy.data.image_repository import ImageRepository
 from pixyproxy.data.image_store import ImageStore
 from pixyproxy.data.init import open_database
+from pixyproxy.data.places import make_store
 from pixyproxy.data.transfer_repository import TransferRepository
 from pixyproxy.data.variant_store import VariantStore
 from pixyproxy.service.curation import Curation
@@ -22,6 +23,7 @@ from pixyproxy.service.housekeeping import Housekeeping
 from pixyproxy.service.image_fetcher import ImageFetcher
 from pixyproxy.service.image_finder import ImageFinder
 from pixyproxy.service.image_generator import ImageGenerator
+from pixyproxy.service.image_migration import ImageMigration
 from pixyproxy.service.image_service import ImageService
 from pixyproxy.service.moving.exporting import Export
 from pixyproxy.service.moving.importing import Importer
@@ -53,6 +55,7 @@ class Services:
     health: Health
     fsck: Fsck
     files: FileCheck
+    make_migration: Callable[[ImageStore, ImageStore], ImageMigration]
     make_export: Callable[[Target], Export]
     importer: Importer
     pictures: PictureImporter
@@ -62,7 +65,7 @@ class Services:
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Open everything that `settings` name, and close it at the end, in the opposite order."""
     async with AsyncExitStack() as stack:
-        store = ImageStore(settings.images, min_free_mb=settings.min_free_mb)
+        store = make_store(settings.images, min_free_mb=settings.min_free_mb)
         store.open()
         stack.callback(store.close)
         database = open_database(
@@ -137,6 +140,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             ),
             fsck=Fsck(repository, generations, store=store, generator=generator),
             files=FileCheck(repository, store=store),
+            make_migration=lambda source, target: ImageMigration(
+                repository, source=source, target=target
+            ),
             make_export=partial(Export, repository, transfers, store),
             importer=Importer(transfers, make_intake=make_intake),
             pictures=PictureImporter(make_intake=make_intake),

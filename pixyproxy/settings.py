@@ -26,6 +26,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from pixyproxy.data.places import read_place
 from pixyproxy.service.image_fetcher import parse_allowed
 
 PREFIX = "PIXYPROXY_"
@@ -78,7 +79,11 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(
         10, ge=1, le=1000, description="Database connections per process, at most."
     )
-    images: Path = Field(Path("images"), description="The folder of the image files.")
+    images: Annotated[Path | str, BeforeValidator(read_place)] = Field(
+        Path("images"),
+        description="The folder of the image files, or an object store: `s3://bucket/prefix`, "
+        "`gs://...`, `az://...`.",
+    )
     variants: Path = Field(
         Path("variants"),
         description="The folder of images in other sizes: a cache, on a local disk.",
@@ -287,6 +292,14 @@ class Settings(BaseSettings):
         if path is not None and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", path):
             raise ValueError("must be a path of plain characters, such as /_images")
         return path and path.rstrip("/")
+
+    @model_validator(mode="after")
+    def _files_that_nginx_can_send(self) -> Self:
+        if self.accel_redirect and isinstance(self.images, str):
+            raise ValueError(
+                "PIXYPROXY_ACCEL_REDIRECT is for images in a folder, not in an object store"
+            )
+        return self
 
     @field_validator("openai_api_key")
     @classmethod

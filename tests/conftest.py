@@ -18,8 +18,9 @@ from pixyproxy.settings import Settings
 from tests import programs
 from tests.mariadb import MariaDB
 from tests.model_server import ModelServer
+from tests.object_storage import ObjectStorage
 
-_FOREIGN = ("PIXYPROXY_", "OPENAI_")
+_FOREIGN = ("PIXYPROXY_", "OPENAI_", "AWS_", "GOOGLE_", "AZURE_")
 TEST_MYSQL_URL = os.environ.get("PIXYPROXY_TEST_MYSQL_URL")
 
 
@@ -93,6 +94,13 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.migrate()
     yield database
     await database.aclose()
+
+
+@pytest.fixture(scope="session")
+def object_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStorage]:
+    """A real HTTP server that speaks S3; each test takes a prefix of its own."""
+    with ObjectStorage(tmp_path_factory.mktemp("objects")) as storage:
+        yield storage
 
 
 @pytest.fixture

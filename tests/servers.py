@@ -24,7 +24,7 @@ def environment(**settings: object) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.upper().startswith(("PIXYPROXY_", "OPENAI_"))
+        if not name.upper().startswith(("PIXYPROXY_", "OPENAI_", "AWS_"))
     }
     return kept | {f"PIXYPROXY_{name.upper()}": str(value) for name, value in settings.items()}
 

@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 from pixyproxy.core.models import ContentType
-from pixyproxy.data.image_store import ImageStore
+from pixyproxy.data.folder_store import FolderStore
 from pixyproxy.data.init import open_database
 from tests.data.rows import keep, make_image
 
@@ -20,7 +20,7 @@ async def keep_large_image(database_url: str, folder: Path) -> str:
     database = open_database(database_url, pool_size=1)
     await database.migrate()
     await keep(database, image)
-    store = ImageStore(folder, min_free_mb=0)
+    store = FolderStore(folder, min_free_mb=0)
     store.open()
     await store.write(image.guid, ContentType.PNG, bytes(BYTES))
     store.close()

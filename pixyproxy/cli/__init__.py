@@ -2,7 +2,7 @@
 
 import typer
 
-from pixyproxy.cli.checking import fsck, stats, verify
+from pixyproxy.cli.checking import fsck, migrate_images, stats, verify
 from pixyproxy.cli.generating import generate, generations
 from pixyproxy.cli.moving import export, import_
 from pixyproxy.cli.pruning import prune_variants
@@ -19,6 +19,7 @@ for command in (
     generate,
     migrate,
     export,
+    migrate_images,
     verify,
     fsck,
     prune_variants,

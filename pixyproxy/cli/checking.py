@@ -3,8 +3,11 @@
 import asyncio
 import json as json_format
 from collections import Counter
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pixyproxy.bootstrap import open_services
+from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.cli.terminal import (
     errors_in_one_line,
     make_progress,
@@ -23,6 +26,7 @@ from pixyproxy.cli.terminal import (
     tell,
 )
 from pixyproxy.core.models import Stats
+from pixyproxy.data.places import make_store, read_place
 from pixyproxy.log import escape_line
 from pixyproxy.service.file_check import Checked, Fault
 from pixyproxy.settings import Settings
@@ -111,11 +115,71 @@ def verify(
     try:
         with errors_in_one_line(status=UNABLE):
             settings = read_settings(log_level="ERROR")
-            faults = asyncio.run(_verify(settings, last, after=after, rate=rate, json=json))
+            events = partial(_verified, after=after, mb_per_s=rate)
+            faults = asyncio.run(_go_through(settings, last, events, json=json))
     finally:
-        if last.guid is not None and not last.is_done:
-            tell("note", f"go on with: pixyproxy verify --after {last.guid}", color="yellow")
+        last.tell("pixyproxy verify")
     raise typer.Exit(REMAIN if faults else 0)
+
+
+def migrate_images(
+    source: Annotated[
+        str, typer.Argument(metavar="FROM", help="A folder, or the URL of an object store.")
+    ],
+    target: Annotated[str, typer.Argument(metavar="TO", help="Likewise.")],
+    *,
+    after: Annotated[str | None, typer.Option(help="Go on after the image with this GUID.")] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, one fault a line, and a last summary line.")
+    ] = False,
+) -> None:
+    """Copy the files of all images from one store to another, while the service runs or not.
+
+    Each file is compared with its row before and after. What is there already and whole is not
+    copied again. Nothing is removed. While the service writes to FROM, there may be more when it
+    is done: set PIXYPROXY_IMAGES to TO, start the service anew, and run it once more.
+
+    Exit status: 0 all files are there; 1 there are faults; 2 it could not be done, or was
+    interrupted.
+    """
+    last = _Last()
+    try:
+        with errors_in_one_line(status=UNABLE):
+            settings = read_settings(log_level="ERROR")
+            events = partial(_migrated, settings, read_place(source), read_place(target), after)
+            faults = asyncio.run(_go_through(settings, last, events, json=json))
+    finally:
+        last.tell(f"pixyproxy migrate-images {source} {target}")
+    raise typer.Exit(REMAIN if faults else 0)
+
+
+async def _verified(
+    services: Services, *, after: str | None, mb_per_s: float | None
+) -> AsyncGenerator[Fault | Checked, None]:
+    async with aclosing(services.files.run(after=after, mb_per_s=mb_per_s)) as events:
+        async for event in events:
+            yield event
+
+
+async def _migrated(
+    settings: Settings,
+    source: str | Path,
+    target: str | Path,
+    after: str | None,
+    services: Services,
+) -> AsyncGenerator[Fault | Checked, None]:
+    stores = [make_store(place, min_free_mb=settings.min_free_mb) for place in (source, target)]
+    for store in stores:
+        store.open()
+    try:
+        migration = services.make_migration(*stores)
+        await migration.check_writable()
+        async with aclosing(migration.run(after=after)) as events:
+            async for event in events:
+                yield event
+    finally:
+        for store in stores:
+            store.close()
 
 
 @dataclass
@@ -125,18 +189,26 @@ class _Last:
     guid: str | None = None
     is_done: bool = False
 
+    def tell(self, command: str) -> None:
+        """Tell people how to go on where it was interrupted."""
+        if self.guid is not None and not self.is_done:
+            tell("note", f"go on with: {command} --after {self.guid}", color="yellow")
 
-async def _verify(
-    settings: Settings, last: _Last, *, after: str | None, rate: float | None, json: bool
+
+async def _go_through(
+    settings: Settings,
+    last: _Last,
+    make_events: Callable[[Services], AsyncGenerator[Fault | Checked, None]],
+    *,
+    json: bool,
 ) -> int:
-    """Return how many faults there are."""
+    """Tell what becomes of all images, and return how many faults there are."""
     count: Counter[str] = Counter(images=0, bytes=0, faults=0)
     progress = make_progress()
     task = progress.add_task("images", total=1.0)
     async with open_services(settings) as services:
         with progress:
-            events = services.files.run(after=after, mb_per_s=rate)
-            async with aclosing(events):
+            async with aclosing(make_events(services)) as events:
                 async for event in events:
                     match event:
                         case Checked():

@@ -152,7 +152,9 @@ def _show_banner(settings: Settings, *, scheme: str) -> None:
         f"PixyProxy {__version__}": "",
         "listens on": f"{url}  (GraphiQL at {url}/graphql, REST at {url}/docs)",
         "keeps rows in": database,
-        "keeps images in": str(settings.images.absolute()),
+        "keeps images in": str(
+            images.absolute() if isinstance(images := settings.images, Path) else images
+        ),
         "draws by": draws,
         "access": access,
     }.items():

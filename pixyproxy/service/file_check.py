@@ -149,11 +149,12 @@ class FileCheck:
     async def _look(self, guids: Collection[str]) -> list[Fault]:
         files = await self.get_files(guids)
         found = await asyncio.gather(
-            *(self._look_at_file(files[guid]) for guid in guids if guid in files)
+            *(self.look_at_file(files[guid]) for guid in guids if guid in files)
         )
         return list(itertools.chain.from_iterable(found))
 
-    async def _look_at_file(self, file: ImageFile) -> list[Fault]:
+    async def look_at_file(self, file: ImageFile) -> list[Fault]:
+        """Return what is wrong with the file of a row."""
         faults = []
         if self._has_generations_checked and file.lacks_generation:
             detail = "its row names a generation that there is not"

@@ -37,6 +37,7 @@ from pixyproxy.core.models import (
 )
 from pixyproxy.core.tasks import end_tasks
 from pixyproxy.data.context import DatabaseContext
+from pixyproxy.data.folder_store import FolderStore
 from pixyproxy.data.generation_repository import GenerationRepository, Held, Origin
 from pixyproxy.data.image_repository import ImageRepositoryInterface
 from pixyproxy.data.image_store import ImageStore
@@ -135,7 +136,7 @@ class ImageGenerator:
             repository=repository,
             generations=self._generations,
             keeper=ImageKeeper(
-                store or ImageStore(Path("images"), min_free_mb=256),
+                store or FolderStore(Path("images"), min_free_mb=256),
                 fetcher or ImageFetcher(base_url=base_url, api_key=api_key),
             ),
             provider=provider,

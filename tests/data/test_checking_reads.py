@@ -9,15 +9,16 @@ import pytest
 from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import ImageStoreError
 from pixyproxy.core.models import ContentType
+from pixyproxy.data.folder_store import FolderStore
 from pixyproxy.data.image_repository import ImageFile
-from pixyproxy.data.image_store import Digest, ImageStore
+from pixyproxy.data.image_store import Digest
 from pixyproxy.data.init import Database
 from tests.data.rows import keep, make_image, repository
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ImageStore:
-    store = ImageStore(tmp_path / "images", min_free_mb=0)
+def store(tmp_path: Path) -> FolderStore:
+    store = FolderStore(tmp_path / "images", min_free_mb=0)
     store.open()
     return store
 
@@ -51,7 +52,7 @@ async def test_what_rows_say_of_their_files(database: Database) -> None:
     ]
 
 
-async def test_a_digest(store: ImageStore) -> None:
+async def test_a_digest(store: FolderStore) -> None:
     for data in (b"", os.urandom(3 * 2**20 + 1)):
         guid = make_guid()
         assert await store.digest(guid, ContentType.PNG) is None
@@ -61,7 +62,7 @@ async def test_a_digest(store: ImageStore) -> None:
         assert await store.digest(guid, ContentType.PNG) == Digest(len(data), sha256)
 
 
-async def test_the_digest_of_no_regular_file(store: ImageStore, tmp_path: Path) -> None:
+async def test_the_digest_of_no_regular_file(store: FolderStore, tmp_path: Path) -> None:
     linked, folder = make_guid(), make_guid()
     await store.write(linked, ContentType.PNG, b"x")
     path = store.folder / linked[:2] / linked[2:4] / f"{linked}.png"
@@ -73,7 +74,7 @@ async def test_the_digest_of_no_regular_file(store: ImageStore, tmp_path: Path) 
             await store.digest(guid, ContentType.PNG)
 
 
-async def test_every_shard_is_walked_and_nothing_else(store: ImageStore, tmp_path: Path) -> None:
+async def test_every_shard_is_walked_and_nothing_else(store: FolderStore, tmp_path: Path) -> None:
     guids = sorted(make_guid() for _ in range(5))
     for guid in guids:
         await store.write(guid, ContentType.PNG, b"x", b"{}")
@@ -93,7 +94,7 @@ async def test_every_shard_is_walked_and_nothing_else(store: ImageStore, tmp_pat
     assert await store.list_shard("zzzz") == []
 
 
-async def test_what_dead_processes_were_writing(store: ImageStore) -> None:
+async def test_what_dead_processes_were_writing(store: FolderStore) -> None:
     await store.check_writable()
     scratch = store.folder / ".tmp"
     (own,) = scratch.iterdir()

@@ -20,7 +20,7 @@ import pytest
 from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import ImageStoreError, StorageFullError
 from pixyproxy.core.models import ContentType
-from pixyproxy.data.image_store import ImageStore
+from pixyproxy.data.folder_store import FolderStore
 from tests.programs import require_program
 
 DATA = b"\x89PNG" + bytes(range(256)) * 100
@@ -32,16 +32,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(folder: Path) -> ImageStore:
-    store = ImageStore(folder, min_free_mb=0)
+def store(folder: Path) -> FolderStore:
+    store = FolderStore(folder, min_free_mb=0)
     store.open()
     return store
 
 
 @pytest.fixture
-def other_store(folder: Path) -> ImageStore:
+def other_store(folder: Path) -> FolderStore:
     """The store as another process has it."""
-    return ImageStore(folder, min_free_mb=0)
+    return FolderStore(folder, min_free_mb=0)
 
 
 def path_of(folder: Path, guid: str, extension: str = "png") -> Path:
@@ -54,7 +54,7 @@ def files_in(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("content_type", ContentType)
 async def test_what_is_written_is_read(
-    store: ImageStore, folder: Path, content_type: ContentType
+    store: FolderStore, folder: Path, content_type: ContentType
 ) -> None:
     guid = make_guid()
     await store.write(guid, content_type, DATA)
@@ -63,14 +63,14 @@ async def test_what_is_written_is_read(
     assert files_in(folder)[0].read_bytes() == DATA
 
 
-async def test_an_empty_and_a_large_file(store: ImageStore) -> None:
+async def test_an_empty_and_a_large_file(store: FolderStore) -> None:
     for data in (b"", os.urandom(32 * 2**20)):
         guid = make_guid()
         await store.write(guid, ContentType.PNG, data)
         assert await store.read(guid, ContentType.PNG) == data
 
 
-async def test_many_writers_of_one_shard(store: ImageStore, folder: Path) -> None:
+async def test_many_writers_of_one_shard(store: FolderStore, folder: Path) -> None:
     guids = ["abcd" + make_guid()[4:] for _ in range(50)]
     await asyncio.gather(*(store.write(guid, ContentType.PNG, guid.encode()) for guid in guids))
     for guid in guids:
@@ -78,7 +78,7 @@ async def test_many_writers_of_one_shard(store: ImageStore, folder: Path) -> Non
     assert len(files_in(folder)) == 50
 
 
-async def test_a_missing_file(store: ImageStore) -> None:
+async def test_a_missing_file(store: FolderStore) -> None:
     guid = make_guid()
     with pytest.raises(ImageStoreError):
         await store.read(guid, ContentType.PNG)
@@ -89,7 +89,7 @@ async def test_a_missing_file(store: ImageStore) -> None:
 
 @pytest.mark.parametrize("level", ["file", "shard", "parent"])
 async def test_no_symbolic_link_is_followed(
-    store: ImageStore, folder: Path, tmp_path: Path, level: str
+    store: FolderStore, folder: Path, tmp_path: Path, level: str
 ) -> None:
     """Not even one that leads to the right bytes."""
     guid = make_guid()
@@ -110,7 +110,7 @@ async def test_no_symbolic_link_is_followed(
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
-async def test_what_is_no_file_is_not_read(store: ImageStore, folder: Path, make) -> None:
+async def test_what_is_no_file_is_not_read(store: FolderStore, folder: Path, make) -> None:
     guid = make_guid()
     path_of(folder, guid).parent.mkdir(parents=True)
     make(path_of(folder, guid))
@@ -118,7 +118,7 @@ async def test_what_is_no_file_is_not_read(store: ImageStore, folder: Path, make
         await asyncio.wait_for(store.read(guid, ContentType.PNG), 10)
 
 
-async def test_a_failed_write_leaves_nothing(store: ImageStore, folder: Path) -> None:
+async def test_a_failed_write_leaves_nothing(store: FolderStore, folder: Path) -> None:
     """A file size limit makes the write itself fail, in the middle."""
     await store.write(make_guid(), ContentType.PNG, DATA)
     before = files_in(folder)
@@ -136,7 +136,7 @@ async def test_a_failed_write_leaves_nothing(store: ImageStore, folder: Path) ->
     assert files_in(folder) == before
 
 
-async def test_a_rename_that_fails_leaves_nothing(store: ImageStore, folder: Path) -> None:
+async def test_a_rename_that_fails_leaves_nothing(store: FolderStore, folder: Path) -> None:
     guid = make_guid()
     path_of(folder, guid).mkdir(parents=True)
     with pytest.raises(ImageStoreError):
@@ -144,7 +144,7 @@ async def test_a_rename_that_fails_leaves_nothing(store: ImageStore, folder: Pat
     assert files_in(folder) == []
 
 
-async def test_a_folder_that_is_gone(store: ImageStore, folder: Path) -> None:
+async def test_a_folder_that_is_gone(store: FolderStore, folder: Path) -> None:
     folder.rmdir()
     with pytest.raises(ImageStoreError):
         await store.check_writable()
@@ -152,13 +152,13 @@ async def test_a_folder_that_is_gone(store: ImageStore, folder: Path) -> None:
         await store.write(make_guid(), ContentType.PNG, DATA)
 
 
-async def test_the_check_leaves_nothing(store: ImageStore, folder: Path) -> None:
+async def test_the_check_leaves_nothing(store: FolderStore, folder: Path) -> None:
     await store.check_writable()
     assert files_in(folder) == []
 
 
 async def test_too_little_space(folder: Path) -> None:
-    store = ImageStore(folder, min_free_mb=2**40)
+    store = FolderStore(folder, min_free_mb=2**40)
     store.open()
     with pytest.raises(StorageFullError):
         await store.check_writable()
@@ -167,16 +167,16 @@ async def test_too_little_space(folder: Path) -> None:
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ImageStoreError):
-        ImageStore(tmp_path / "file" / "images", min_free_mb=0).open()
+        FolderStore(tmp_path / "file" / "images", min_free_mb=0).open()
 
 
 def test_the_order_of_a_write(folder: Path, tmp_path: Path) -> None:
     """The bytes reach the disk before the name does, and both before the write is done."""
     program = (
         "import asyncio, sys; from pathlib import Path\n"
-        "from pixyproxy.data.image_store import ImageStore\n"
+        "from pixyproxy.data.folder_store import FolderStore\n"
         "from pixyproxy.core.models import ContentType\n"
-        "store = ImageStore(Path(sys.argv[1]), min_free_mb=0); store.open()\n"
+        "store = FolderStore(Path(sys.argv[1]), min_free_mb=0); store.open()\n"
         "asyncio.run(store.write(sys.argv[2], ContentType.PNG, b'x' * 5000, b'{}'))\n"
     )
     guid = make_guid()
@@ -207,7 +207,7 @@ def test_the_order_of_a_write(folder: Path, tmp_path: Path) -> None:
 
 
 async def test_a_sidecar_lies_beside_its_image_until_it_is_dropped(
-    store: ImageStore, folder: Path
+    store: FolderStore, folder: Path
 ) -> None:
     guid = make_guid()
     assert await store.read_sidecar(guid) is None
@@ -220,7 +220,7 @@ async def test_a_sidecar_lies_beside_its_image_until_it_is_dropped(
 
 
 async def test_what_a_living_process_writes_is_not_swept(
-    store: ImageStore, other_store: ImageStore, folder: Path
+    store: FolderStore, other_store: FolderStore, folder: Path
 ) -> None:
     await store.check_writable()
     (scratch,) = (folder / ".tmp").iterdir()
@@ -232,7 +232,7 @@ async def test_what_a_living_process_writes_is_not_swept(
 
 
 async def test_what_a_dead_process_left_is_swept_and_what_is_whole_is_put_in_its_place(
-    store: ImageStore, other_store: ImageStore, folder: Path
+    store: FolderStore, other_store: FolderStore, folder: Path
 ) -> None:
     whole, half, stranger = make_guid(), make_guid(), make_guid()
     sidecar = json.dumps({"sha256": hashlib.sha256(DATA).hexdigest()}).encode()
@@ -254,8 +254,8 @@ async def test_what_a_dead_process_left_is_swept_and_what_is_whole_is_put_in_its
 
 @pytest.mark.parametrize("thing", ["folder", "immutable", "no place"])
 async def test_what_cannot_be_swept_stays_and_the_rest_is_swept(
-    store: ImageStore,
-    other_store: ImageStore,
+    store: FolderStore,
+    other_store: FolderStore,
     folder: Path,
     caplog: pytest.LogCaptureFixture,
     thing: str,
@@ -299,7 +299,7 @@ async def test_what_cannot_be_swept_stays_and_the_rest_is_swept(
             await asyncio.to_thread(subprocess.check_call, [*command, "-i", str(left)])
 
 
-async def test_what_cannot_be_looked_at_is_not_swept(store: ImageStore, folder: Path) -> None:
+async def test_what_cannot_be_looked_at_is_not_swept(store: FolderStore, folder: Path) -> None:
     (folder / ".tmp").touch()
     with pytest.raises(ImageStoreError):
         await store.sweep()
@@ -316,7 +316,7 @@ def _bind(path: Path) -> None:
     ids=["pipe", "folder", "socket", "link"],
 )
 async def test_what_is_no_file_is_no_sidecar(
-    store: ImageStore, folder: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+    store: FolderStore, folder: Path, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guid = make_guid()
     await store.write(guid, ContentType.PNG, DATA)
@@ -330,7 +330,7 @@ async def test_what_is_no_file_is_no_sidecar(
 
 
 async def test_a_closed_store_leaves_no_folder_that_is_empty(
-    store: ImageStore, other_store: ImageStore, folder: Path
+    store: FolderStore, other_store: FolderStore, folder: Path
 ) -> None:
     await store.check_writable()
     (scratch,) = (folder / ".tmp").iterdir()
@@ -346,7 +346,7 @@ async def test_a_closed_store_leaves_no_folder_that_is_empty(
 
 
 async def test_writing_goes_on_though_the_folder_for_it_was_removed(
-    store: ImageStore, folder: Path
+    store: FolderStore, folder: Path
 ) -> None:
     await store.check_writable()
     shutil.rmtree(folder / ".tmp")
@@ -357,7 +357,7 @@ async def test_writing_goes_on_though_the_folder_for_it_was_removed(
 
 async def test_many_processes_begin_and_sweep_at_once(folder: Path) -> None:
     folder.mkdir(parents=True)
-    stores = [ImageStore(folder, min_free_mb=0) for _ in range(16)]
+    stores = [FolderStore(folder, min_free_mb=0) for _ in range(16)]
     sweeps = (store.sweep() for store in stores)
     await asyncio.gather(*(store.check_writable() for store in stores), *sweeps)
     assert len(list((folder / ".tmp").iterdir())) == 16

@@ -16,9 +16,9 @@ from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import ImageNotFoundError
 from pixyproxy.core.models import GenerationStatus, ImageDetail, ImageDetailCreate
 from pixyproxy.data.context import DatabaseContext
+from pixyproxy.data.folder_store import FolderStore
 from pixyproxy.data.generation_repository import GenerationRepository
 from pixyproxy.data.image_repository import ImageFile, ImageRepository
-from pixyproxy.data.image_store import ImageStore
 from pixyproxy.data.init import Database
 from pixyproxy.service.file_check import Checked, Fault
 from pixyproxy.service.fsck import Fsck
@@ -329,7 +329,7 @@ async def _fsck_of(
     database: Database, kept: Kept, repository: ImageRepository
 ) -> AsyncIterator[Fsck]:
     async with AsyncExitStack() as stack:
-        store = ImageStore(kept.folder, min_free_mb=0)
+        store = FolderStore(kept.folder, min_free_mb=0)
         stack.callback(store.close)
         yield Fsck(
             repository,

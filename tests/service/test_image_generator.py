@@ -30,8 +30,8 @@ from pixyproxy.core.models import (
     GenerationStatus,
     ImageDetailCreate,
 )
+from pixyproxy.data.folder_store import FolderStore
 from pixyproxy.data.generation_repository import GenerationRepository, Lease, Origin
-from pixyproxy.data.image_store import ImageStore
 from pixyproxy.data.init import open_database
 from pixyproxy.service.circuit import FAILURES_TO_OPEN
 from pixyproxy.service.generation_run import cut_into_calls
@@ -445,7 +445,7 @@ async def test_what_a_dead_process_had_stored_gets_its_row(
     stored = image.model_copy(
         update={"guid": attempt.image_guids[1], "generation_guid": dead.guid, "prompt": "a fox"}
     )
-    store = ImageStore(settings.images, min_free_mb=0)
+    store = FolderStore(settings.images, min_free_mb=0)
     sidecar = stored.model_dump_json().encode()
     await store.write(stored.guid, stored.content_type, data, sidecar)
     store.close()
@@ -457,7 +457,7 @@ async def test_what_a_dead_process_had_stored_gets_its_row(
         assert ended.error is not None  # of two images one was found
         assert await services.images.get_image(stored.guid) == stored
         async with asyncio.timeout(20):
-            while await ImageStore(settings.images, min_free_mb=0).read_sidecar(stored.guid):
+            while await FolderStore(settings.images, min_free_mb=0).read_sidecar(stored.guid):
                 await asyncio.sleep(0.02)
     assert model_server.posts == 1
 
@@ -606,7 +606,7 @@ async def test_a_file_that_no_row_knows_is_neither_served_nor_removed(
     settings: Settings, model_server: ModelServer
 ) -> None:
     guid = make_guid()
-    store = ImageStore(settings.images, min_free_mb=0)
+    store = FolderStore(settings.images, min_free_mb=0)
     store.open()
     await store.write(guid, ContentType.PNG, ms.png())
     store.close()

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pixyproxy.core.models import ContentType
-from pixyproxy.data.image_store import ImageStore
+from pixyproxy.data.folder_store import FolderStore
 from pixyproxy.web.content import content_disposition
 from tests.conftest import MakeSettings, open_client
 from tests.model_server import ModelServer, image, noise_png, picture
@@ -213,7 +213,7 @@ async def test_what_is_no_file_is_not_read(
 
 
 async def test_bytes_are_read_alike_from_memory_and_from_disk(tmp_path: Path) -> None:
-    store = ImageStore(tmp_path, min_free_mb=0)
+    store = FolderStore(tmp_path, min_free_mb=0)
     guid, data = "5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05", noise_png(1_400_000)
     await store.write(guid, ContentType.PNG, data)
 
@@ -226,7 +226,7 @@ async def test_bytes_are_read_alike_from_memory_and_from_disk(tmp_path: Path) ->
 
 
 async def test_an_empty_file_is_read_as_one(tmp_path: Path) -> None:
-    store = ImageStore(tmp_path, min_free_mb=0)
+    store = FolderStore(tmp_path, min_free_mb=0)
     guid = "5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05"
     await store.write(guid, ContentType.PNG, b"")
 
