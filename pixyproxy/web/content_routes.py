@@ -99,7 +99,7 @@ _CONTENT: dict[str, Any] = {
             "content": _BYTES,
         },
         304: {"description": "The client's copy is still good."},
-        **problems(401, 404, 412, 416, 422, 503),
+        **problems(401, 404, 410, 412, 416, 422, 503),
     },
 }
 

@@ -126,12 +126,14 @@ class ExceptionHandler:
 
 def _methods(request: Request) -> list[str]:
     """Return all methods of the request's path; the router names those of one route only."""
-    matching = (
+    matching = [
         route
         for route in request.app.routes
         if isinstance(route, Route) and route.matches(request.scope)[0] == Match.PARTIAL
-    )
-    return sorted({method for route in matching for method in route.methods or ()})
+    ]
+    # A path that is spelled out is no image's.
+    exact = [route for route in matching if route.path == request.scope["path"]]
+    return sorted({method for route in exact or matching for method in route.methods or ()})
 
 
 class AnswerErrors:

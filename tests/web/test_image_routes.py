@@ -377,8 +377,8 @@ async def test_a_fault_of_the_model_has_its_status(
     ("path", "allow"),
     [
         ("/image", "GET, POST"),
-        ("/image/search", "GET"),
-        ("/image/5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05", "GET"),
+        ("/tags", "GET"),
+        ("/stats", "GET"),
         ("/image/5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05/content", "GET, HEAD"),
         ("/generation", "GET, POST"),
         ("/generation/c8d1e6f0-2b47-4a95-9e13-6d0f8b2a7c54/retry", "POST"),
@@ -391,6 +391,23 @@ async def test_another_method_is_told_which_would_do(
 ) -> None:
     async with open_client(make_settings()) as client:
         for method in ("DELETE", "PUT", "PATCH", "OPTIONS", "TRACE"):
+            response = await client.request(method, path)
+            assert_problem(response, 405, "method-not-allowed")
+            assert response.headers["allow"] == allow
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        ("/image/search", "GET"),
+        ("/image/5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05", "DELETE, GET, PATCH"),
+    ],
+)
+async def test_paths_below_images_are_told_their_own_methods(
+    make_settings: MakeSettings, path: str, allow: str
+) -> None:
+    async with open_client(make_settings()) as client:
+        for method in ("PUT", "OPTIONS", "TRACE"):
             response = await client.request(method, path)
             assert_problem(response, 405, "method-not-allowed")
             assert response.headers["allow"] == allow

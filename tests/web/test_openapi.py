@@ -40,6 +40,10 @@ def test_every_route_of_the_contract_is_described(document: dict[str, Any]) -> N
         ("get", "/image/{guid}"),
         ("get", "/image/{guid}/content"),
         ("head", "/image/{guid}/content"),
+        ("patch", "/image/{guid}"),
+        ("delete", "/image/{guid}"),
+        ("get", "/tags"),
+        ("get", "/stats"),
         ("post", "/generation"),
         ("get", "/generation"),
         ("get", "/generation/{guid}"),
@@ -113,7 +117,9 @@ async def test_every_example_works_when_pasted(
 ) -> None:
     pasted = 0
     async with open_client(make_settings()) as client:
-        for method, path, operation in operations(document):
+        image = (await client.post("/image", json={"prompt": "a fox"})).json()
+        for method, template, operation in operations(document):
+            path = template.replace("/image/{guid}", f"/image/{image['guid']}")
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 for example in content["examples"].values():
                     response = await client.request(method, path, json=example["value"])
@@ -164,15 +170,29 @@ async def test_the_document_is_served_as_it_is(
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
     config = tmp_path / "schemathesis.toml"
     config.write_text(
-        # Which sizes, qualities and so on will do is for the model's profile to say; and what is
-        # too long for a criterion may be too long for a URL.
+        # Which sizes, qualities and so on will do is for the model's profile to say; what is too
+        # long for a criterion may be too long for a URL; and some rules bind several parameters,
+        # or are in words only: cursors and pages, control characters in tags.
         """
         [checks]
         negative_data_rejection.expected-statuses = ["4xx"]
+        positive_data_acceptance.expected-statuses = [
+            "2xx", "3xx", "401", "404", "409", "410", "412", "416", "429", "5xx"
+        ]
 
         [[operations]]
         include-method = "POST"
         include-path = "/image"
+        checks.positive_data_acceptance.enabled = false
+
+        [[operations]]
+        include-method = "GET"
+        include-path = ["/image", "/image/search"]
+        checks.positive_data_acceptance.enabled = false
+
+        [[operations]]
+        include-method = "PATCH"
+        include-path = "/image/{guid}"
         checks.positive_data_acceptance.enabled = false
 
         [[operations]]

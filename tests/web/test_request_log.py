@@ -238,7 +238,8 @@ async def test_the_unforeseen_is_logged_once_and_told_to_nobody(
     async with app.router.lifespan_context(app) as state:
 
         async def broken(scope: Any, receive: Any, send: Any) -> None:
-            services = type("Services", (), {"images": Broken(), "generations": Broken()})
+            names = ("images", "finder", "curation", "generations")
+            services = type("Services", (), dict.fromkeys(names, Broken()))
             await app({**scope, "state": {**state, "services": services}}, receive, send)
 
         transport = httpx2.ASGITransport(broken)
