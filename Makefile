@@ -17,7 +17,7 @@ run: $(VENV)/run.stamp ## start the service on its embedded defaults
 	@$(BIN)/pixyproxy serve
 
 test: $(VENV)/dev.stamp ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 soak: $(VENV)/dev.stamp ## kill the service under load, 200 times on each database
 	@$(BIN)/python -m tests.reliability.soak $(ARGS)

@@ -16,7 +16,7 @@ from pixyproxy.app import create_app
 from pixyproxy.data.init import Database, open_database
 from pixyproxy.settings import Settings
 from tests import programs
-from tests.mariadb import MariaDB
+from tests.mariadb import MariaDB, quick_folder
 from tests.model_server import ModelServer
 from tests.object_storage import ObjectStorage
 
@@ -32,6 +32,24 @@ def pytest_configure() -> None:
     Settings.model_config["env_file"] = None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand on to a worker what this process has hidden from it."""
+    node.workerinput["mysql_url"] = TEST_MYSQL_URL
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Have a worker tell which programs it missed."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["missing"] = sorted(programs.missing)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear which programs a worker missed; one that crashed has told nothing."""
+    programs.missing.update(getattr(node, "workeroutput", {}).get("missing", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what was not tested for want of an outside program."""
     for name in sorted(programs.missing):
@@ -43,12 +61,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def mysql_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mysql_server_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """The URL, without a database, of the given server or of a private one."""
-    if TEST_MYSQL_URL:
-        yield TEST_MYSQL_URL
+    given = getattr(request.config, "workerinput", {"mysql_url": TEST_MYSQL_URL})["mysql_url"]
+    if given:
+        yield given
         return
-    with MariaDB(tmp_path_factory.mktemp("mariadb")) as server:
+    with quick_folder(tmp_path_factory) as folder, MariaDB(folder) as server:
         yield server.url
 
 

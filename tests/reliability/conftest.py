@@ -14,7 +14,7 @@ import pytest
 from tests import programs
 from tests.conftest import MakeSettings, open_client
 from tests.data.rows import raw
-from tests.mariadb import MariaDB
+from tests.mariadb import MariaDB, quick_folder
 from tests.model_server import ModelServer, image, png
 from tests.programs import require_program
 from tests.reliability.application import POOL_SIZE, Application
@@ -25,7 +25,7 @@ from tests.servers import Service
 @pytest.fixture(scope="package")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
     """A server of these tests' own, which they may kill."""
-    with MariaDB(tmp_path_factory.mktemp("mariadb")) as server:
+    with quick_folder(tmp_path_factory) as folder, MariaDB(folder) as server:
         yield server
 
 

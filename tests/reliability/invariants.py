@@ -1,10 +1,11 @@
 """What must hold whatever happened, once all is settled: database, files and ledger compared.
 
-(a) What was acknowledged can be read: `Load.find_unreadable` asks over HTTP.
+(a) What was acknowledged can be read: `Load.find_violations` asks over HTTP.
 (b) Each call that the model's server accepted is an attempt's, and each attempt has at most one.
 (c) No generation succeeded without its images, no row is without its file, no file without its row.
 (d) No part of a generation was charged for twice.
 (e) Nothing stays queued or running.
+(f) What was cancelled stays so, and nothing of it was charged for.
 """
 
 import hashlib
@@ -104,7 +105,10 @@ class State:
             name = f"{row['generation_guid']}-{row['number']}"
             if name in charged and row["part"] is not None:
                 per_part[row["generation_guid"], row["part"]].append(row["number"])
+        cancelled = {row["guid"] for row in self.generations if row["status"] == "cancelled"}
         for (guid, part), numbers in per_part.items():
+            if guid in cancelled:
+                yield f"(f) part {part} of cancelled generation {guid} was charged for"
             if len(numbers) > 1:
                 yield f"(d) part {part} of generation {guid} was charged for by calls {numbers}"
 

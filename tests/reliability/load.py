@@ -58,6 +58,10 @@ class Load:
     """How many requests were cut off before they were answered."""
     unanswered: list[Wish] = field(default_factory=list)
     """What was sent with a key, and was not answered to the end."""
+    cancelled: set[str] = field(default_factory=set)
+    """The generations of which a cancel was acknowledged."""
+    tried_again: set[str] = field(default_factory=set)
+    """The generations that somebody asked to be tried again, whatever the answer."""
     violations: list[str] = field(default_factory=list)
     _by_key: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
@@ -94,7 +98,10 @@ class Load:
                 if answer.status_code != 200:
                     self.violations.append(f"(e) generation {guid} reads {answer.status_code}")
                     continue
-                for image in answer.json()["images"]:
+                told = answer.json()
+                if guid in self.cancelled - self.tried_again and told["status"] != "cancelled":
+                    self.violations.append(f"(f) generation {guid} was cancelled and is {told}")
+                for image in told["images"]:
                     self.images[image["guid"]] = image["sha256"]
             for guid in self.images:
                 await self._read(client, self.origins[-1], guid)
@@ -115,6 +122,10 @@ class Load:
             origin = choose.choice(self.origins)
             if choose.random() < 0.2 and self.images:
                 await self._read(client, origin, choose.choice(list(self.images)))
+                continue
+            if choose.random() < 0.2 and self.generations:
+                guid = choose.choice(sorted(self.generations))
+                await self._steer(client, f"{origin}/generation/{guid}", guid, choose)
                 continue
             wish = Wish.make(choose)
             is_answered = await self._send(client, origin, wish)
@@ -151,6 +162,23 @@ class Load:
         if wish.key is not None:
             self._by_key[wish.key].add(generation)
         return True
+
+    async def _steer(
+        self, client: httpx2.AsyncClient, url: str, guid: str, choose: random.Random
+    ) -> None:
+        """Cancel a generation, or have it tried again; most have ended and refuse it."""
+        is_cancel = choose.random() < 0.5
+        if not is_cancel:
+            self.tried_again.add(guid)
+        try:
+            answer = await (client.delete(url) if is_cancel else client.post(f"{url}/retry"))
+        except httpx2.TransportError:
+            return
+        self.statuses[answer.status_code] += 1
+        if is_cancel and answer.status_code == 200:
+            self.cancelled.add(guid)
+        elif answer.status_code not in {202, 409, 503, 507}:
+            self.violations.append(f"{url} was answered {answer.status_code} {answer.text}")
 
     async def _read(self, client: httpx2.AsyncClient, origin: str, guid: str) -> None:
         try:

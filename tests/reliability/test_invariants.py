@@ -43,6 +43,10 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
     "no file": ("(c)", {"files": {}}),
     "another file": ("(c)", {"files": {"i": "6"}}),
     "no row": ("(c)", {"files": {"i": "5", "j": "6"}}),
+    "cancelled, and charged": (
+        "(f)",
+        {"generations": [generation("cancelled")], "attempts": [attempt("unknown", 2)], **GONE},
+    ),
     "charged twice": (
         "(d)",
         {"attempts": [attempt("unknown"), attempt(number=2)], "ledger": [accepted(1), accepted(2)]},
