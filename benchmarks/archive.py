@@ -9,6 +9,8 @@ import asyncio
 import os
 import random
 import re
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,20 +18,33 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
 
-from benchmarks.archive_data import open_archive, open_engine
-from benchmarks.corpus import COMMON, ESTRANGED, UNSPOKEN, VOCABULARY, make_prompt, words
+from benchmarks.archive_data import add_blocks, open_archive, open_engine
+from benchmarks.corpus import (
+    COMMON,
+    ESTRANGED,
+    UNSPOKEN,
+    VOCABULARY,
+    make_images,
+    make_prompt,
+    words,
+)
+from benchmarks.data import databases
 from benchmarks.figures import Figure
 from benchmarks.servers import MEASURED_CORE
 from pixyproxy.bootstrap import open_services
 from pixyproxy.service.image_finder import ImageFinder
 from pixyproxy.settings import Settings
+from tests.model_server import noise_png
 
 SMALLER = 100_000
 """From here growth is measured."""
+IMPORTED = 5_000
+SMALL_BYTES = 12_000
 CALLS = 200
 CALLS_BESIDE = 20
 LONGEST_BESIDE_S = 5
@@ -54,6 +69,10 @@ class Case:
 
 def measure_archive(kind: str, count: int, runs: int) -> list[Figure]:
     """Return the figures of an archive of so many images, and how they grow."""
+    return [*_measure_growth(kind, count, runs), _measure_import(kind, runs)]
+
+
+def _measure_growth(kind: str, count: int, runs: int) -> list[Figure]:
     larger = _measure(kind, count, runs)
     if count <= SMALLER:
         return larger
@@ -72,6 +91,47 @@ def measure_archive(kind: str, count: int, runs: int) -> list[Figure]:
         for figure in larger
         if (name := figure.what.partition(",")[0]) in smaller
     ]
+
+
+def _measure_import(kind: str, runs: int) -> Figure:
+    """How fast a folder of small pictures is taken in, and put into a block, by one core."""
+    rates = []
+    with TemporaryDirectory(dir=_IMAGES.parent) as folder:
+        place = Path(folder)
+        pictures = place / "pictures"
+        pictures.mkdir()
+        for number, image in enumerate(make_images(IMPORTED)):
+            (pictures / f"{number:05}.png").write_bytes(noise_png(SMALL_BYTES, seed=number))
+            (pictures / f"{number:05}.txt").write_text(image.prompt)
+        (place / "server").mkdir()
+        with databases(kind, place / "server") as make_database:
+            for run in range(runs):
+                rates.append(_import(make_database(f"import_{run}"), place / f"{run}", pictures))
+                print(f"    import: {rates[-1]:.0f} /s", flush=True)
+    return Figure(
+        f"import, {IMPORTED:,} pictures of {SMALL_BYTES // 1000} KB",
+        kind,
+        rates,
+        "/s",
+        goal_of="ours",
+        goal=300,
+        at_least=True,
+    )
+
+
+def _import(database_url: str, images: Path, pictures: Path) -> float:
+    """Return how many images were taken in a second."""
+    variables = {"PIXYPROXY_DATABASE_URL": database_url, "PIXYPROXY_IMAGES": str(images)}
+    began = time.monotonic()
+    with _on_core(MEASURED_CORE):  # which the process inherits
+        subprocess.run(
+            [sys.executable, "-m", "pixyproxy", "import", str(pictures)],
+            env=os.environ | variables,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        asyncio.run(add_blocks(database_url, IMPORTED))
+    return IMPORTED / (time.monotonic() - began)
 
 
 def _measure(kind: str, count: int, runs: int) -> list[Figure]:

@@ -91,7 +91,7 @@ def _make(kind: str, database_url: str, count: int) -> None:
     with engine.connect() as connection:
         connection.execute(sa.insert(tags), rows)
     print(f"    rows: {time.monotonic() - began:.0f} s", flush=True)
-    asyncio.run(_add_blocks(database_url, count))
+    asyncio.run(add_blocks(database_url, count))
     print(f"    postings: {time.monotonic() - began:.0f} s", flush=True)
     with engine.connect() as connection:
         for statement in _FULL_TEXT[kind]:
@@ -106,7 +106,8 @@ async def _migrate(database_url: str) -> None:
     await database.aclose()
 
 
-async def _add_blocks(database_url: str, count: int) -> None:
+async def add_blocks(database_url: str, count: int) -> None:
+    """Put all of so many images into blocks that can be."""
     database = open_database(database_url, pool_size=1)
     archive = Archive(lambda: database.open_context(deadline_s=60))
     while await archive.add_block(count):

@@ -304,10 +304,10 @@ def png(width: int = 64, height: int = 64, seed: int = 0) -> bytes:
 
 
 @functools.lru_cache(maxsize=4)
-def noise_png(approximate_bytes: int = 1_400_000) -> bytes:
+def noise_png(approximate_bytes: int = 1_400_000, seed: int = 0) -> bytes:
     """A PNG of noise, which does not compress."""
     side = round((approximate_bytes / 3) ** 0.5)
-    noise = random.Random(0).randbytes(side * side * 3)
+    noise = random.Random(seed).randbytes(side * side * 3)
     file = io.BytesIO()
     Image.frombytes("RGB", (side, side), noise).save(file, "PNG", compress_level=1)
     return file.getvalue()
