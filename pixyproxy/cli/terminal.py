@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
-from pixyproxy.core.exceptions import PixyProxyException
+from pixyproxy.core.exceptions import ImageStoreError, PixyProxyException
 from pixyproxy.log import configure_logging, escape_line
 from pixyproxy.settings import PREFIX, Settings, describe_settings_error
 
@@ -76,6 +76,8 @@ def errors_in_one_line(interrupted: str = "interrupted", *, status: int = 1) -> 
         yield
     except ValidationError as error:
         fail(describe_settings_error(error))
+    except ImageStoreError as error:
+        fail(f"{error.message} ({error.reason})" if error.__cause__ else error.message)
     except PixyProxyException as error:
         fail(error.message)
     except (OSError, ValueError) as error:
