@@ -1,6 +1,7 @@
 """What all tests share: settings free of this machine's, both databases, the app, real servers."""
 
 import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -30,6 +31,9 @@ def pytest_configure() -> None:
         if name.upper().startswith(_FOREIGN):
             del os.environ[name]
     Settings.model_config["env_file"] = None
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background command; the processes that tests start would ignore Ctrl-C too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)
