@@ -57,7 +57,8 @@ def end_generation(
     `failures` are those of the parts whose end this process has seen.
     """
     # Of a part the last try counts: those before it were not accepted.
-    current = {a.part: a for a in attempts if a.part is not None}.values()
+    per_part = {a.part: a for a in attempts if a.part is not None}
+    current = per_part.values()
     statuses = {attempt.status for attempt in current}
     statuses |= {AttemptStatus.SUCCEEDED} & {attempt.status for attempt in attempts}
     status = GenerationStatus.FAILED
@@ -65,12 +66,7 @@ def end_generation(
         if AttemptStatus(candidate) in statuses:
             status = GenerationStatus(candidate)
             break
-    codes = [attempt.error_code for attempt in current if attempt.error_code is not None]
-    error = None
-    if failures:
-        error = describe(failures[min(failures)])
-    elif codes:
-        error = GenerationError(code=codes[0], message=default_message(codes[0]))
+    error = _tell(status, per_part, failures)
     answers = [attempt.answer for attempt in current if attempt.answer is not None]
     answered_at = [attempt.answered_at for attempt in current if attempt.answered_at]
     return generation.model_copy(
@@ -85,6 +81,24 @@ def end_generation(
             "finished_at": datetime.now(UTC),
         }
     )
+
+
+def _tell(
+    status: GenerationStatus,
+    per_part: Mapping[int, Attempt],
+    failures: Mapping[int, PixyProxyException],
+) -> GenerationError | None:
+    """Return the failure that the status is of, if there is one, or else the first part's."""
+    codes = {part: a.error_code for part, a in per_part.items() if a.error_code is not None}
+    told = sorted(codes)
+    if status is not GenerationStatus.SUCCEEDED:
+        told = [part for part in told if per_part[part].status.value == status.value] or told
+    if not told:  # a part that could not even begin has no attempt
+        return describe(failures[min(failures)]) if failures else None
+    part = told[0]
+    if part in failures:
+        return describe(failures[part])
+    return GenerationError(code=codes[part], message=default_message(codes[part]))
 
 
 def describe(failure: PixyProxyException) -> GenerationError:

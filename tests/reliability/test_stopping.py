@@ -1,8 +1,11 @@
 """Stopping under load: readiness fails first, nothing told is lost, the rest goes on after."""
 
 import asyncio
+import json
 import signal
+import socket
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from websockets.asyncio.client import connect
@@ -15,7 +18,7 @@ from tests.reliability.campaign import Campaign, Outcome
 from tests.reliability.clients import client_of, eventually
 from tests.reliability.conftest import Serve
 from tests.reliability.load import Load
-from tests.servers import STOPPED
+from tests.servers import STOPPED, Service
 from tests.web.generations import ended, submit
 
 STOPS_WITHIN_S = 30
@@ -113,3 +116,44 @@ async def test_sigint_drains_without_waiting_for_balancers(
     calls = [entry.call for entry in model_server.ledger]
     assert len(calls) == len(set(calls)) == 4
     assert "Traceback" not in service.log
+
+
+async def test_followers_who_do_not_read_hold_up_neither_the_others_nor_the_stop(
+    tmp_path: Path, sqlite_url: str, model_server: ModelServer
+) -> None:
+    """What they are sent fills all buffers between: each event has a prompt of 128,000 bytes."""
+    model_server.answer_with(ms.after_release(ms.image(ms.png())))
+    settings = {"openai_base_url": model_server.base_url, "openai_api_key": "sk-a-key-of-its-own"}
+    query = "subscription ($guid: ID!) { generation(guid: $guid) { a: prompt b: prompt } }"
+    with (
+        Service(tmp_path / "service", database_url=sqlite_url, **settings) as service,
+        ExitStack() as followers,
+    ):
+        async with client_of(service) as client:
+            guid = (await submit(client, "🦊" * 32_000))["guid"]
+            await model_server.calls_accepted(1)
+            for _ in range(10):
+                follower = followers.enter_context(socket.socket())
+                follower.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                follower.connect(("127.0.0.1", service.port))
+                request = f"GET /generation/{guid}/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                follower.sendall(request.encode())
+            url = f"ws://127.0.0.1:{service.port}/graphql"
+            deaf = await connect(
+                url, subprotocols=[Subprotocol(SUBPROTOCOL)], proxy=None, ping_interval=None
+            )
+            await deaf.send(json.dumps({"type": "connection_init"}))
+            await deaf.recv()
+            deaf.transport.pause_reading()
+            payload = {"query": query, "variables": {"guid": guid}}
+            for number in range(50):
+                message = {"type": "subscribe", "id": str(number), "payload": payload}
+                await deaf.send(json.dumps(message))
+            model_server.release()
+            assert (await ended(client, guid))["status"] == "succeeded"
+            assert (await client.get("/health/ready")).status_code == 200
+            service.terminate()
+            assert await asyncio.to_thread(service.process.wait, STOPS_WITHIN_S) in STOPPED
+            deaf.transport.abort()
+            await deaf.wait_closed()
+        assert "Traceback" not in service.log
