@@ -158,6 +158,7 @@ class GenerationRun:
         self._images: list[ImageDetail] = []
         self._stored_at: datetime | None = None
         self._failures: dict[int, PixyProxyException] = {}
+        self._recording = asyncio.Lock()
         self._open_parts = self._parts_to_draw()
         """The parts of which it is not written down yet what became of them."""
 
@@ -501,31 +502,39 @@ class GenerationRun:
         failure: Exception | None = None,
     ) -> None:
         """Write down what became of a call; with the last one, what became of the generation."""
-        if attempt is not None:
-            attempt = end_attempt(attempt, images, failure)
-            self._attempts[attempt.number] = attempt
-            self._images += images
-            if attempt.part is not None:
-                if isinstance(failure, PixyProxyException):
-                    self._failures[attempt.part] = failure
-                self._open_parts.discard(attempt.part)
-        if not self._open_parts:
-            self.generation = end_generation(
-                self.generation, list(self._attempts.values()), self._failures, self._stored_at
-            )
-        ended = attempt
-        name = f"the record of {ended.guid if ended else self.generation.guid}"
-        is_written = True
+        # One after the other: the generation must not end before all of its calls have.
+        async with self._recording:
+            if attempt is not None:
+                attempt = self._end(attempt, images, failure)
+            if not self._open_parts:
+                self.generation = end_generation(
+                    self.generation, list(self._attempts.values()), self._failures, self._stored_at
+                )
+            ended = attempt
+            name = f"the record of {ended.guid if ended else self.generation.guid}"
+            is_written = True
 
-        async def write() -> None:
-            nonlocal is_written
-            is_written = await self._write_record(ended, images)
+            async def write() -> None:
+                nonlocal is_written
+                is_written = await self._write_record(ended, images)
 
-        await patiently(name, write)
+            await patiently(name, write)
         for image in images:
             logger.info("image kept guid=%s bytes=%d", image.guid, image.byte_size)
         if images and not is_written:
             await self._insist()
+
+    def _end(
+        self, attempt: Attempt, images: Sequence[ImageDetail], failure: Exception | None
+    ) -> Attempt:
+        attempt = end_attempt(attempt, images, failure)
+        self._attempts[attempt.number] = attempt
+        self._images += images
+        if attempt.part is not None:
+            if isinstance(failure, PixyProxyException):
+                self._failures[attempt.part] = failure
+            self._open_parts.discard(attempt.part)
+        return attempt
 
     async def _drop_sidecars(self) -> None:
         for image in self._images:

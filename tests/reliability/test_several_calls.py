@@ -2,8 +2,14 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 
+import pytest
+
+from pixyproxy.core.models import AttemptStatus
+from pixyproxy.data.generation_repository import GenerationRepository
 from tests import model_server as ms
+from tests.conftest import MakeSettings, open_client
 from tests.data.rows import raw
 from tests.model_server import Exchange, ModelServer
 from tests.reliability.clients import client_of, eventually
@@ -111,3 +117,41 @@ async def test_no_call_is_sent_that_nobody_would_wait_for(
         (*_, settled) = read_events((await following).text)
         assert settled["status"] in {"succeeded", "failed"}
     assert len(model_server.ledger) == (settled["status"] == "succeeded")
+
+
+async def test_a_generation_ends_after_all_of_its_calls(
+    make_settings: MakeSettings,
+    database_url: str,
+    model_server: ModelServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both calls fail at once, and the first one's end takes its time to be written."""
+    model_server.answer_with(ms.error(500), ms.error(500))
+    second_is_written = asyncio.Event()
+    seen: list[set[AttemptStatus]] = []
+    update, finish = GenerationRepository.update_attempt, GenerationRepository.finish
+
+    async def update_slowly(self, context, attempt) -> None:
+        if attempt.ended_at is not None and attempt.number == 2:
+            second_is_written.set()
+        elif attempt.ended_at is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(second_is_written.wait(), 1)
+        await update(self, context, attempt)
+
+    async def finish_and_look(self, context, generation, runner) -> bool:
+        made = await self.get_attempts(context, generation.guid)
+        seen.append({attempt.status for attempt in made})
+        return await finish(self, context, generation, runner)
+
+    monkeypatch.setattr(GenerationRepository, "update_attempt", update_slowly)
+    monkeypatch.setattr(GenerationRepository, "finish", finish_and_look)
+    settings = make_settings(
+        database_url=database_url,
+        openai_base_url=model_server.base_url,
+        openai_api_key="sk-the-models-own-key",
+    )
+    async with open_client(settings) as client:
+        generation = await submit(client, model="dall-e-3", n=2)
+        assert (await ended(client, generation["guid"]))["status"] == "failed"
+    assert seen == [{AttemptStatus.FAILED}]
