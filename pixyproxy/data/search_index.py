@@ -33,7 +33,7 @@ MAX_POSTINGS = 60_000
 MAX_COUNTED = 1_000
 """Matches are counted one by one up to here; beyond, their number is an estimate."""
 
-_WINDOWS = (4, 60, 500)
+_WINDOWS = (8, 500)
 """How many blocks are looked through at once: few at first, since most searches end there."""
 _MAX_LOOKUPS = 8_000
 """More at once (blocks times terms), and MariaDB would rather read everything than plan that."""
@@ -179,7 +179,7 @@ class SearchIndex:
         statement = sa.select(images.c.id).where(
             images.c.id.in_(sa.bindparam("ids", expanding=True)), *conditions.clauses
         )
-        candidates = self._candidates(context, plan, within, border)
+        candidates = self._candidates(context, plan, within, border, at_least=limit + _SPARE)
         found: list[int] = []
         in_vain = 0
         async with aclosing(candidates):
@@ -196,21 +196,21 @@ class SearchIndex:
         return found
 
     async def _candidates(
-        self, context: DatabaseContext, plan: Plan, within: Span, border: int
+        self, context: DatabaseContext, plan: Plan, within: Span, border: int, *, at_least: int
     ) -> AsyncGenerator[list[int], None]:
-        """Yield the ids of the images whose rows are worth asking, in order, by windows."""
+        """Yield the ids of the images whose rows are worth asking, in order: few at first."""
+        ids: list[int] = []
         blocks = range(within.above // self.span, -(-min(within.below, border) // self.span))
         for window in _windows(blocks[::-1] if within.newest_first else blocks, len(plan.needs())):
             found_in = await self._read(context, plan, window)
-            ids: list[int] = []
             for block in window:
                 bits = self._cut(found_in(block), block, within)
                 ids += ids_of(bits, block, self.span, newest_first=within.newest_first)
-                if len(ids) >= _MAX_CHUNK:
+                if len(ids) >= at_least:
                     yield ids
-                    ids = []
-            if ids:
-                yield ids
+                    ids, at_least = [], _MAX_CHUNK
+        if ids:
+            yield ids
 
     def _cut(self, bits: int, block: int, within: Span) -> int:
         """Return the bits of a block that are within the span."""
