@@ -37,9 +37,9 @@ from benchmarks.data import databases
 from benchmarks.figures import Figure
 from benchmarks.servers import MEASURED_CORE
 from pixyproxy.bootstrap import open_services
-from pixyproxy.service.image_finder import ImageFinder
+from pixyproxy.service.finding.finder import ImageFinder
 from pixyproxy.settings import Settings
-from tests.model_server import noise_png
+from tests.support.model_server import noise_png
 
 SMALLER = 100_000
 """From here growth is measured."""

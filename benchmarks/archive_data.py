@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from benchmarks.corpus import make_images
-from pixyproxy.data.archive import Archive
-from pixyproxy.data.image_repository import to_row
 from pixyproxy.data.init import open_database
+from pixyproxy.data.repositories.images import to_row
+from pixyproxy.data.search.blocks import Archive
 from pixyproxy.data.tables import images, tags
-from tests.mariadb import MariaDB
+from tests.support.mariadb import MariaDB
 
 _RESULTS = Path(__file__).with_name("results")
 _ROWS_AT_ONCE = 2_000

@@ -15,7 +15,7 @@ from benchmarks.figures import Figure
 from benchmarks.load import Answered, get, send_for, send_once
 from benchmarks.measures import SKETCHED, WARM_UP, Bench, bound_figure, rate_figure
 from benchmarks.servers import KEY, Server
-from tests.slow_clients import CLIENTS, MAX_MORE_BYTES, keep_large_image, read_all_slowly
+from tests.support.slow_clients import CLIENTS, MAX_MORE_BYTES, keep_large_image, read_all_slowly
 
 _VARIANT = "width=240&format=webp"
 """Of the large image, which is noise, it has about 20 KB."""

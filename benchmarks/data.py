@@ -12,12 +12,12 @@ from sqlalchemy.engine import make_url
 
 from benchmarks.examples import example_image
 from pixyproxy.core.models import ImageDetail
-from pixyproxy.data.folder_store import FolderStore
-from pixyproxy.data.image_repository import ImageRepository
+from pixyproxy.data.files.folder import FolderStore
 from pixyproxy.data.init import Database, open_database
+from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.data.tables import images
-from tests.mariadb import MariaDB
-from tests.model_server import noise_png
+from tests.support.mariadb import MariaDB
+from tests.support.model_server import noise_png
 
 LARGE_BYTES = 1_500_000
 SMALL_BYTES = 20_000

@@ -12,7 +12,7 @@ from typing import cast
 import orjson
 import uvloop
 
-from tests.model_server import noise_png
+from tests.support.model_server import noise_png
 
 IMAGE_BYTES = 1_400_000
 _END_OF_HEAD = b"\r\n\r\n"

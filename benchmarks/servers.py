@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.from_memory import KEY_VARIABLE
 from benchmarks.starlette_files import ROOT_VARIABLE
-from tests.mariadb import free_port
+from tests.support.mariadb import free_port
 
 MEASURED_CORE = 0
 OTHER_CORE = 1

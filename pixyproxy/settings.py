@@ -26,8 +26,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from pixyproxy.data.places import read_place
-from pixyproxy.service.image_fetcher import parse_allowed
+from pixyproxy.data.files.places import read_place
+from pixyproxy.service.keeping.fetcher import parse_allowed
 
 PREFIX = "PIXYPROXY_"
 MIN_API_KEY_CHARS = 16

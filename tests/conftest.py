@@ -16,10 +16,10 @@ from sqlalchemy.engine import make_url
 from pixyproxy.app import create_app
 from pixyproxy.data.init import Database, open_database
 from pixyproxy.settings import Settings
-from tests import programs
-from tests.mariadb import MariaDB, quick_folder
-from tests.model_server import ModelServer
-from tests.object_storage import ObjectStorage
+from tests.support import programs
+from tests.support.mariadb import MariaDB, quick_folder
+from tests.support.model_server import ModelServer
+from tests.support.object_storage import ObjectStorage
 
 _FOREIGN = ("PIXYPROXY_", "OPENAI_", "AWS_", "GOOGLE_", "AZURE_")
 TEST_MYSQL_URL = os.environ.get("PIXYPROXY_TEST_MYSQL_URL")

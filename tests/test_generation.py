@@ -13,12 +13,12 @@ import httpx2
 import pytest
 
 from pixyproxy.core.models import ImageDetailCreate
-from pixyproxy.data.image_repository import ImageRepository
 from pixyproxy.data.init import Database
-from pixyproxy.service.image_generator import ImageGenerator
-from tests import model_server as ms
+from pixyproxy.data.repositories.images import ImageRepository
+from pixyproxy.service.generating.generator import ImageGenerator
 from tests.conftest import MakeSettings, open_client
-from tests.model_server import Behaviour, ModelServer
+from tests.support import model_server as ms
+from tests.support.model_server import Behaviour, ModelServer
 
 KEY = "sk-the-models-own-key"
 PROMPT = "a prompt that must not reach the log"

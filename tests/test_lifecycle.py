@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests import model_server as ms
-from tests.model_server import ModelServer
-from tests.servers import LOG_LINE, STOPPED, Service
+from tests.support import model_server as ms
+from tests.support.model_server import ModelServer
+from tests.support.servers import LOG_LINE, STOPPED, Service
 
 KEY = "N7mYcQ4w-tests-only-9fKz"
 

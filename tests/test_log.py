@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixyproxy.log import LineFormatter, LineRecord, escape_line, make_request_id
-from tests.model_server import ModelServer, echo_key, image
-from tests.servers import LOG_LINE, Service
+from tests.support.model_server import ModelServer, echo_key, image
+from tests.support.servers import LOG_LINE, Service
 
 KEY = "fZ0_kQ7mT3xW9sVb2LrJ"
 PROMPT = "a red fox that nobody but its painter may ever hear of"

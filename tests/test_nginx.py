@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.mariadb import free_port
-from tests.programs import require_program
-from tests.servers import ROOT, Service
-from tests.web.problems import assert_problem
+from tests.support.mariadb import free_port
+from tests.support.problems import assert_problem
+from tests.support.programs import require_program
+from tests.support.servers import ROOT, Service
 
 GUIDE = (ROOT / "docs/deployment.md").read_text()
 LOCATIONS = re.findall(r"```nginx\n(.*?)```", GUIDE, re.DOTALL)

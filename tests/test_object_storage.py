@@ -9,14 +9,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests import model_server as ms
-from tests.data.rows import raw
-from tests.model_server import ModelServer
-from tests.object_storage import ObjectStorage
+from tests.cli.test_cli import run
 from tests.reliability.clients import client_of, eventually, is_served
-from tests.servers import Service
-from tests.test_cli import run
-from tests.web.generations import ended, submit
+from tests.support import model_server as ms
+from tests.support.generations import ended, submit
+from tests.support.model_server import ModelServer
+from tests.support.object_storage import ObjectStorage
+from tests.support.rows import raw
+from tests.support.servers import Service
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ from pixyproxy.cli.terminal import (
     tell,
 )
 from pixyproxy.core.models import Stats
-from pixyproxy.data.places import make_store, read_place
+from pixyproxy.data.files.places import make_store, read_place
 from pixyproxy.log import escape_line
-from pixyproxy.service.file_check import Checked, Fault
+from pixyproxy.service.checking.files import Checked, Fault
 from pixyproxy.settings import Settings
 
 REMAIN = 1

@@ -25,7 +25,7 @@ from pixyproxy.cli.terminal import (
 from pixyproxy.core.exceptions import PixyProxyException
 from pixyproxy.core.models import Attempt, Generation, GenerationCreate, GenerationStatus
 from pixyproxy.log import escape_line
-from pixyproxy.service.image_generator import Terms
+from pixyproxy.service.generating.generator import Terms
 from pixyproxy.settings import Settings
 from pixyproxy.web.models import GenerationDetail, ImageDetailWithUrl
 

@@ -24,7 +24,7 @@ from pixyproxy.cli.terminal import (
     summary,
 )
 from pixyproxy.log import escape_line
-from pixyproxy.service.file_check import Fault
+from pixyproxy.service.checking.files import Fault
 from pixyproxy.service.moving.folder import Folder
 from pixyproxy.service.moving.intake import FILES_AT_ONCE
 from pixyproxy.service.moving.layout import HEAD, Moved, Trouble

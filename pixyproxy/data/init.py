@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from pixyproxy.core.exceptions import DatabaseUnavailableError
 from pixyproxy.data.context import DatabaseContext
-from pixyproxy.data.disk import check_free_space
+from pixyproxy.data.files.disk import check_free_space
 from pixyproxy.data.migrations import NewerDatabaseError, migrate_database
 from pixyproxy.data.sqlite import connect_to_sqlite
 

@@ -11,7 +11,7 @@ from strawberry import UNSET
 
 from pixyproxy.core.models import Count, ImageDetail
 from pixyproxy.schema.types import ImageDetailType
-from pixyproxy.service.image_finder import Connection, Edge, ImageCriteria
+from pixyproxy.service.finding.finder import Connection, Edge, ImageCriteria
 
 
 def _field_of(name: str) -> Any:

@@ -10,11 +10,11 @@ from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
 from pixyproxy.core.models import Generation, ImageDetail
-from pixyproxy.service.curation import Curation
-from pixyproxy.service.generation_service import GenerationService
-from pixyproxy.service.image_finder import ImageFinder
-from pixyproxy.service.image_generator import Terms
-from pixyproxy.service.image_service import ImageService
+from pixyproxy.service.curating.curation import Curation
+from pixyproxy.service.finding.finder import ImageFinder
+from pixyproxy.service.generating.generations import GenerationService
+from pixyproxy.service.generating.generator import Terms
+from pixyproxy.service.serving.originals import ImageService
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from strawberry import UNSET
 from pixyproxy.core.models import Generation, GenerationCreate, ImageDetail, ImageDetailCreate
 from pixyproxy.schema.context import PixyInfo
 from pixyproxy.schema.types import GenerationType, ImageDetailType
-from pixyproxy.service.curation import TagChange
+from pixyproxy.service.curating.curation import TagChange
 
 _Resolver = TypeVar("_Resolver", bound=Callable[..., Any])
 

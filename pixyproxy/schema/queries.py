@@ -16,7 +16,7 @@ from pixyproxy.schema.connections import (
 )
 from pixyproxy.schema.context import PixyInfo
 from pixyproxy.schema.types import GenerationType, ImageDetailType, StatsType, TagType
-from pixyproxy.service.image_finder import MAX_PAGE_SIZE, ImageCriteria
+from pixyproxy.service.finding.finder import MAX_PAGE_SIZE, ImageCriteria
 
 Page = Annotated[int, strawberry.argument(description="Which page, from 1.")]
 Size = Annotated[

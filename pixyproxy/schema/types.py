@@ -20,7 +20,7 @@ from pixyproxy.core.models import (
     Tag,
 )
 from pixyproxy.schema.context import Context, PixyInfo
-from pixyproxy.service.sizes import Fit, ImageFormat, read_wish, srcset_of
+from pixyproxy.service.serving.derivatives import Fit, ImageFormat, read_wish, srcset_of
 
 
 def _field_of(model: type[BaseModel], name: str) -> Any:

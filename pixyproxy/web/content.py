@@ -10,8 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from pixyproxy.core.models import ContentType, ImageDetail
-from pixyproxy.service.content import Content
-from pixyproxy.service.rendering import Plan
+from pixyproxy.service.pictures.rendering import Plan
+from pixyproxy.service.serving.content import Content
 from pixyproxy.web.conditions import Validators, range_asked
 
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._-]")

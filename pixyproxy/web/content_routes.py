@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path, Request, Response
 from pixyproxy.core.cache import BoundedCache
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
 from pixyproxy.core.models import ContentType, ImageDetail
-from pixyproxy.service.rendering import Plan
-from pixyproxy.service.sizes import (
+from pixyproxy.service.pictures.rendering import Plan
+from pixyproxy.service.serving.derivatives import (
     MAX_SIDE,
     QUALITIES,
     SIDES,
@@ -19,7 +19,7 @@ from pixyproxy.service.sizes import (
     plan_for,
     read_wish,
 )
-from pixyproxy.service.variants import Variants
+from pixyproxy.service.serving.variants import Variants
 from pixyproxy.web.conditions import Validators, is_unmodified
 from pixyproxy.web.content import RawResponse, Representation, answer_with, content_headers
 from pixyproxy.web.dependencies import AuthenticatedContent, images_of

@@ -6,7 +6,7 @@ from fastapi import Depends, Query
 from pydantic import AwareDatetime
 
 from pixyproxy.core.models import MAX_TAG_CHARS, ContentType
-from pixyproxy.service.image_finder import MAX_QUERY_CHARS, MAX_TAGS, ImageCriteria
+from pixyproxy.service.finding.finder import MAX_QUERY_CHARS, MAX_TAGS, ImageCriteria
 
 _NO_NUL = {"pattern": r"^[^\x00]*$"}
 

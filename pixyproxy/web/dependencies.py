@@ -8,11 +8,11 @@ from fastapi import Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
-from pixyproxy.service.curation import Curation
-from pixyproxy.service.generation_service import GenerationService
+from pixyproxy.service.curating.curation import Curation
+from pixyproxy.service.finding.finder import ImageFinder
+from pixyproxy.service.generating.generations import GenerationService
 from pixyproxy.service.health import Health
-from pixyproxy.service.image_finder import ImageFinder
-from pixyproxy.service.image_service import ImageService
+from pixyproxy.service.serving.originals import ImageService
 from pixyproxy.web.access import Access
 
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]+")

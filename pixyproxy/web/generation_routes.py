@@ -13,8 +13,8 @@ from pixyproxy.core.exceptions import (
     StorageException,
 )
 from pixyproxy.core.models import Generation, GenerationCreate, GenerationStatus
-from pixyproxy.service.generation_service import GenerationService
-from pixyproxy.service.image_generator import Terms
+from pixyproxy.service.generating.generations import GenerationService
+from pixyproxy.service.generating.generator import Terms
 from pixyproxy.web.dependencies import Authenticated, Generations, ImageUrl
 from pixyproxy.web.event_stream import EventStream
 from pixyproxy.web.models import GenerationDetail

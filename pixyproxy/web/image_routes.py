@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault, StillRunningError
 from pixyproxy.core.models import ImageDetail, ImageDetailCreate
-from pixyproxy.service.image_finder import MAX_PAGE_SIZE
+from pixyproxy.service.finding.finder import MAX_PAGE_SIZE
 from pixyproxy.web.criteria import Criteria
 from pixyproxy.web.dependencies import (
     Authenticated,

@@ -8,8 +8,8 @@ from starlette.datastructures import URL
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
 from pixyproxy.core.models import ImageDetail
-from pixyproxy.service.cursors import MAX_CURSOR_CHARS
-from pixyproxy.service.image_finder import MAX_PAGE, MAX_PAGE_SIZE, ImageFinder
+from pixyproxy.service.finding.cursors import MAX_CURSOR_CHARS
+from pixyproxy.service.finding.finder import MAX_PAGE, MAX_PAGE_SIZE, ImageFinder
 
 Page = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Which page, from 1.")]
 Size = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many on a page.")]

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
 from pixyproxy.core.models import GenerationCreate, IdempotencyKey
 from pixyproxy.core.strict_json import parse_json
-from pixyproxy.service.image_generator import Terms
+from pixyproxy.service.generating.generator import Terms
 from pixyproxy.service.validation import validate
 
 JSON = "application/json"

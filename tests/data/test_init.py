@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 
 from pixyproxy.core.exceptions import DatabaseUnavailableError, StorageFullError
 from pixyproxy.data.init import open_database
-from tests.data.rows import open_raw, raw
+from tests.support.rows import open_raw, raw
 
 SECRET = "hunter2secret"
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from pixyproxy.core.exceptions import DatabaseUnavailableError
 from pixyproxy.data import migrations
 from pixyproxy.data.init import Database, open_database
-from tests.data.rows import count_images, keep, make_image, raw
+from tests.support.rows import count_images, keep, make_image, raw
 
 PROCESSES = 4
 

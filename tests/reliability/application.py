@@ -10,10 +10,10 @@ import httpx2
 from sqlalchemy.engine import make_url
 
 from pixyproxy.core.guid import make_guid
-from tests.data.rows import raw
-from tests.mariadb import MariaDB
-from tests.model_server import ModelServer, after_release, image, png
-from tests.web.generations import ended
+from tests.support.generations import ended
+from tests.support.mariadb import MariaDB
+from tests.support.model_server import ModelServer, after_release, image, png
+from tests.support.rows import raw
 
 ERROR_WITHIN_S = 2
 RECOVERY_WITHIN_S = 5

@@ -10,12 +10,12 @@ from typing import Any, Self
 
 import httpx2
 
-from tests import model_server as ms
-from tests.model_server import Behaviour, Exchange, ModelServer
 from tests.reliability.faults import locked_table
 from tests.reliability.invariants import State
 from tests.reliability.load import Load
-from tests.servers import Service
+from tests.support import model_server as ms
+from tests.support.model_server import Behaviour, Exchange, ModelServer
+from tests.support.servers import Service
 
 SETTLED_WITHIN_S = 60
 TIMEOUT_S = 2

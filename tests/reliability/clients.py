@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from tests.servers import Service
+from tests.support.servers import Service
 
 
 @asynccontextmanager

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests import programs
 from tests.conftest import MakeSettings, open_client
-from tests.data.rows import raw
-from tests.mariadb import MariaDB, quick_folder
-from tests.model_server import ModelServer, image, png
-from tests.programs import require_program
 from tests.reliability.application import POOL_SIZE, Application
 from tests.reliability.faults import Disk
-from tests.servers import Service
+from tests.support import programs
+from tests.support.mariadb import MariaDB, quick_folder
+from tests.support.model_server import ModelServer, image, png
+from tests.support.programs import require_program
+from tests.support.rows import raw
+from tests.support.servers import Service
 
 
 @pytest.fixture(scope="package")

@@ -11,8 +11,8 @@ from typing import Self
 
 from sqlalchemy.engine import make_url
 
-from tests.data.rows import open_raw
-from tests.programs import require_program
+from tests.support.programs import require_program
+from tests.support.rows import open_raw
 
 
 class Disk:

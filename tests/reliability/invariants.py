@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.data.rows import raw
-from tests.model_server import LedgerEntry
+from tests.support.model_server import LedgerEntry
+from tests.support.rows import raw
 
 CALLS_ACCEPTED = {
     "succeeded": {1},

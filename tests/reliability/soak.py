@@ -17,9 +17,9 @@ from contextlib import ExitStack
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from tests.data.rows import raw
-from tests.mariadb import MariaDB
 from tests.reliability.campaign import Campaign, Outcome
+from tests.support.mariadb import MariaDB
+from tests.support.rows import raw
 
 RUNS_PER_CAMPAIGN = 10
 

@@ -5,13 +5,13 @@ import contextlib
 import hashlib
 from pathlib import Path
 
-from tests import model_server as ms
-from tests.data.rows import count_images
-from tests.model_server import ModelServer
 from tests.reliability.clients import client_of, eventually, is_served
 from tests.reliability.conftest import Serve
 from tests.reliability.faults import locked_table
-from tests.web.generations import ended, submit
+from tests.support import model_server as ms
+from tests.support.generations import ended, submit
+from tests.support.model_server import ModelServer
+from tests.support.rows import count_images
 
 
 async def test_a_call_that_was_sent_and_not_answered_reads_unknown_and_is_not_sent_again(

@@ -6,10 +6,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.data.rows import raw
+from tests.cli.test_checking import fsck, path_of
 from tests.reliability.clients import client_of, eventually, is_served
 from tests.reliability.conftest import Serve
-from tests.test_fsck import fsck, path_of
+from tests.support.rows import raw
 
 IMAGES = 24
 ACKNOWLEDGED = 8
@@ -97,7 +97,7 @@ async def test_bytes_that_cannot_be_deleted_are_served_no_more_and_deleted_later
 def test_fsck_gives_no_deleted_image_a_row(
     tmp_path: Path, database_url: str, extension: str
 ) -> None:
-    from tests.test_fsck import generate
+    from tests.cli.test_checking import generate
 
     image = generate(tmp_path, database_url=database_url)
     guid = image["guid"]

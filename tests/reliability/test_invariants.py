@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.model_server import LedgerEntry
 from tests.reliability.invariants import State
+from tests.support.model_server import LedgerEntry
 
 
 def generation(status: str = "succeeded", **fields: Any) -> dict[str, Any]:

@@ -10,9 +10,6 @@ from contextlib import closing
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.data.rows import open_raw, raw
-from tests.mariadb import MariaDB
-from tests.model_server import after_release, image, png
 from tests.reliability.application import (
     POOL_SIZE,
     held_image,
@@ -21,6 +18,9 @@ from tests.reliability.application import (
 )
 from tests.reliability.conftest import OpenApplication
 from tests.reliability.faults import Proxy
+from tests.support.mariadb import MariaDB
+from tests.support.model_server import after_release, image, png
+from tests.support.rows import open_raw, raw
 
 
 async def test_a_database_that_is_down(

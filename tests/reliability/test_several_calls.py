@@ -7,15 +7,15 @@ from contextlib import suppress
 import pytest
 
 from pixyproxy.core.models import AttemptStatus
-from pixyproxy.data.generation_repository import GenerationRepository
-from tests import model_server as ms
+from pixyproxy.data.repositories.generations import GenerationRepository
 from tests.conftest import MakeSettings, open_client
-from tests.data.rows import raw
-from tests.model_server import Exchange, ModelServer
 from tests.reliability.clients import client_of, eventually
 from tests.reliability.conftest import Serve
 from tests.reliability.faults import locked_table
-from tests.web.generations import ended, read_events, submit
+from tests.support import model_server as ms
+from tests.support.generations import ended, read_events, submit
+from tests.support.model_server import Exchange, ModelServer
+from tests.support.rows import raw
 
 
 async def test_a_call_that_cannot_begin_leaves_the_others_their_images(

@@ -4,11 +4,11 @@ import asyncio
 
 import httpx2
 
-from tests import model_server as ms
-from tests.model_server import ModelServer
 from tests.reliability.clients import client_of, is_served
 from tests.reliability.conftest import Serve
-from tests.web.generations import ended, submit
+from tests.support import model_server as ms
+from tests.support.generations import ended, submit
+from tests.support.model_server import ModelServer
 
 REQUESTS = 50
 

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from tests.model_server import after_release, image, png
 from tests.reliability.application import held_image, in_time
 from tests.reliability.conftest import OpenApplication
 from tests.reliability.faults import Disk, locked_by_another_process
+from tests.support.model_server import after_release, image, png
 
 
 async def test_a_locked_file(open_application: OpenApplication, sqlite_url: str) -> None:

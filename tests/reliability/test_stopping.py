@@ -12,14 +12,14 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from pixyproxy.schema.sockets import SUBPROTOCOL
-from tests import model_server as ms
-from tests.model_server import ModelServer
 from tests.reliability.campaign import Campaign, Outcome
 from tests.reliability.clients import client_of, eventually
 from tests.reliability.conftest import Serve
 from tests.reliability.load import Load
-from tests.servers import STOPPED, Service
-from tests.web.generations import ended, submit
+from tests.support import model_server as ms
+from tests.support.generations import ended, submit
+from tests.support.model_server import ModelServer
+from tests.support.servers import STOPPED, Service
 
 STOPS_WITHIN_S = 30
 

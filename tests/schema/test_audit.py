@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs import require_program
-from tests.servers import Service
+from tests.support.programs import require_program
+from tests.support.servers import Service
 
 FOLDER = Path(__file__).parents[1] / "graphql_http"
 KEY = "N7mYcQ4w-tests-only-9fKz"

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 import httpx2
 import pytest
 
-from tests import model_server as ms
 from tests.conftest import MakeSettings, open_client
-from tests.model_server import ModelServer
-from tests.schema.calls import DETAIL, data, error_of, generate, post
+from tests.support import model_server as ms
+from tests.support.graphql import DETAIL, data, error_of, generate, post
+from tests.support.model_server import ModelServer
 
 IMAGE = f"query($guid: ID!) {{ image(guid: $guid) {DETAIL} }}"
 GUIDS = "query($page: Int! = 1, $size: Int! = 20) { images(page: $page, size: $size) { guid } }"

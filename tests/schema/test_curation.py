@@ -2,7 +2,7 @@
 
 import httpx2
 
-from tests.schema.calls import data, error_of, generate, post
+from tests.support.graphql import data, error_of, generate, post
 
 UPDATE = """mutation($guid: ID!, $add: [String!], $remove: [String!]) {
     updateImage(guid: $guid, addTags: $add, removeTags: $remove) { guid tags updatedAt }

@@ -13,11 +13,11 @@ from pixyproxy.app import create_app
 from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.core.exceptions import DatabaseUnavailableError
 from pixyproxy.data.context import DatabaseContext
-from pixyproxy.data.image_repository import ImageRepository
+from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.settings import Settings
 from tests.conftest import MakeSettings
-from tests.data.rows import raw
-from tests.schema.calls import data, error_of, errors_of, generate, post
+from tests.support.graphql import data, error_of, errors_of, generate, post
+from tests.support.rows import raw
 
 INTERNAL = "Something unforeseen went wrong. The service's log has the details."
 

@@ -10,8 +10,8 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from pixyproxy.core.models import ImageDetail
 from pixyproxy.schema.executor import READERS, PlainFieldsExecutor
 from pixyproxy.schema.schema import make_schema
-from tests.data.rows import make_image
-from tests.schema.calls import DETAIL
+from tests.support.graphql import DETAIL
+from tests.support.rows import make_image
 
 
 class Images:

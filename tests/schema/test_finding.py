@@ -5,8 +5,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.data.rows import raw
-from tests.schema.calls import data, error_of, generate, post
+from tests.support.graphql import data, error_of, generate, post
+from tests.support.rows import raw
 
 CONNECTION = """query(
     $first: Int, $after: String, $last: Int, $before: String, $filter: ImageFilter,

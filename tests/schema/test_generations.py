@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from pixyproxy.schema.context import Context
-from tests import model_server as ms
 from tests.conftest import MakeSettings, open_client
-from tests.data.rows import raw
-from tests.model_server import ModelServer
-from tests.schema.calls import data, error_of, generate, post
+from tests.support import model_server as ms
+from tests.support.graphql import data, error_of, generate, post
+from tests.support.model_server import ModelServer
+from tests.support.rows import raw
 
 FIELDS = (
     "{ guid status prompt model parameters n modelServed upstreamRequestId usage queuedAt "

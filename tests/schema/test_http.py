@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from tests.conftest import MakeSettings, open_client
-from tests.model_server import ModelServer
-from tests.schema.calls import data, error_of, errors_of, post
+from tests.support.graphql import data, error_of, errors_of, post
+from tests.support.model_server import ModelServer
 
 KEY = "N7mYcQ4w-tests-only-9fKz"
 TYPENAME = '{"query": "{ __typename }"}'

@@ -7,8 +7,8 @@ import pytest
 from graphql import get_introspection_query
 
 from tests.conftest import MakeSettings, open_client
-from tests.model_server import ModelServer
-from tests.schema.calls import data, errors_of, post
+from tests.support.graphql import data, errors_of, post
+from tests.support.model_server import ModelServer
 
 GEN = 'generateImage(prompt: "a cat", size: "64x64") { guid }'
 

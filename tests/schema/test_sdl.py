@@ -12,7 +12,7 @@ from pixyproxy.app import graphql_limits
 from pixyproxy.schema.limits import Limits
 from pixyproxy.schema.schema import make_schema
 from tests.conftest import MakeSettings
-from tests.schema.calls import data
+from tests.support.graphql import data
 
 COMMITTED = Path(__file__).parents[2] / "schema.graphql"
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.servers import Service
+from tests.support.servers import Service
 
 DEADLINE_S = 30
 

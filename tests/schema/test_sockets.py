@@ -15,12 +15,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from pixyproxy.schema.sockets import INIT_WITHIN_S, MAX_SUBSCRIPTIONS
-from tests import model_server as ms
 from tests.conftest import MakeSettings
-from tests.model_server import ModelServer
-from tests.schema.calls import data
 from tests.schema.test_errors import open_with_services
-from tests.servers import Service
+from tests.support import model_server as ms
+from tests.support.graphql import data
+from tests.support.model_server import ModelServer
+from tests.support.servers import Service
 
 KEY = "N7mYcQ4w-tests-only-9fKz"
 FRIEND = "https://app.example.org"

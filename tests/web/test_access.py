@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from tests.conftest import MakeSettings, open_client
-from tests.web.problems import assert_problem
+from tests.support.problems import assert_problem
 
 KEY = "fZ0_kQ7mT3xW9sVb2LrJ"
 OTHER_KEY = "pD4-uH8nC1yE6aGq5MzR"

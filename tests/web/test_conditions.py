@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 
 from pixyproxy.web.conditions import Validators, range_asked
 from tests.conftest import MakeSettings, open_client
-from tests.model_server import ModelServer, image, noise_png
-from tests.web.problems import assert_problem
+from tests.support.model_server import ModelServer, image, noise_png
+from tests.support.problems import assert_problem
 from tests.web.test_content import make
 
 SMALL, LARGE = noise_png(50_000), noise_png(5_000_000)

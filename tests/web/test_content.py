@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pixyproxy.core.models import ContentType
-from pixyproxy.data.folder_store import FolderStore
+from pixyproxy.data.files.folder import FolderStore
 from pixyproxy.web.content import content_disposition
 from tests.conftest import MakeSettings, open_client
-from tests.model_server import ModelServer, image, noise_png, picture
-from tests.web.problems import assert_problem
+from tests.support.model_server import ModelServer, image, noise_png, picture
+from tests.support.problems import assert_problem
 
 GIF, AVIF = picture(8, 8, 0, "GIF"), picture(8, 8, 0, "AVIF")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.data.rows import raw
-from tests.web.problems import assert_problem
+from tests.support.problems import assert_problem
+from tests.support.rows import raw
 
 
 async def draw(client: httpx2.AsyncClient, prompt: str = "a cat") -> dict:

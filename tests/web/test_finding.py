@@ -5,7 +5,7 @@ import re
 import httpx2
 import pytest
 
-from tests.web.problems import assert_problem
+from tests.support.problems import assert_problem
 
 LINK = re.compile(r'<([^>]*)>; rel="(prev|next)"')
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import httpx2
 
-from pixyproxy.service.circuit import FAILURES_TO_OPEN
+from pixyproxy.service.generating.circuit import FAILURES_TO_OPEN
 from tests.conftest import MakeSettings, open_client
-from tests.model_server import unused_base_url
+from tests.support.model_server import unused_base_url
 
 
 async def test_live_and_ready_answer(client: httpx2.AsyncClient) -> None:

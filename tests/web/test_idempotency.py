@@ -7,11 +7,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests import model_server as ms
 from tests.conftest import MakeSettings, open_client
-from tests.model_server import ModelServer
-from tests.web.generations import ended
-from tests.web.problems import assert_problem
+from tests.support import model_server as ms
+from tests.support.generations import ended
+from tests.support.model_server import ModelServer
+from tests.support.problems import assert_problem
 
 KEY = {"Idempotency-Key": "5f2b8c1e-order-17"}
 KEYS = ("fZ0_kQ7mT3xW9sVb2LrJ", "Y4nC8pRq1vHdE6uKs0aX")

@@ -7,8 +7,15 @@ import httpx2
 import pytest
 
 from tests.conftest import MakeSettings, open_client
-from tests.model_server import ModelServer, error, image, moderation_blocked, png, rate_limited
-from tests.web.problems import assert_problem
+from tests.support.model_server import (
+    ModelServer,
+    error,
+    image,
+    moderation_blocked,
+    png,
+    rate_limited,
+)
+from tests.support.problems import assert_problem
 
 FIELDS = [
     "guid",

@@ -5,7 +5,7 @@ import httpx2
 import pytest
 
 from tests.conftest import MakeSettings, open_client
-from tests.web.problems import assert_problem
+from tests.support.problems import assert_problem
 
 JSON = {"Content-Type": "application/json"}
 

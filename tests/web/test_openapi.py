@@ -13,8 +13,8 @@ import pytest
 from pixyproxy.app import create_app
 from pixyproxy.web.errors import STATUS
 from tests.conftest import MakeSettings, open_client
-from tests.servers import Service
-from tests.web.problems import assert_problem
+from tests.support.problems import assert_problem
+from tests.support.servers import Service
 
 KEY = "fZ0_kQ7mT3xW9sVb2LrJ"
 PROBLEM = "application/problem+json"

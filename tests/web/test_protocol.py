@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.model_server import ModelServer, after_release, image, noise_png
-from tests.servers import Service
+from tests.support.model_server import ModelServer, after_release, image, noise_png
+from tests.support.servers import Service
 
 DEADLINE_S = 60
 KEY = "fZ0_kQ7mT3xW9sVb2LrJ"

@@ -10,8 +10,8 @@ import pytest
 from pixyproxy.app import create_app
 from pixyproxy.log import LineFormatter
 from tests.conftest import MakeSettings, open_client
-from tests.model_server import ModelServer, hang
-from tests.web.problems import assert_problem
+from tests.support.model_server import ModelServer, hang
+from tests.support.problems import assert_problem
 
 KEY = "fZ0_kQ7mT3xW9sVb2LrJ"
 START = re.compile(r"REQUEST START method=(\S+) path=(.*)")

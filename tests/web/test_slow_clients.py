@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from tests.servers import Service
-from tests.slow_clients import MAX_MORE_BYTES, keep_large_image, read_all_slowly
+from tests.support.servers import Service
+from tests.support.slow_clients import MAX_MORE_BYTES, keep_large_image, read_all_slowly
 
 
 def memory_of(pid: int, field: str) -> int:

@@ -10,11 +10,12 @@ import httpx2
 import pytest
 from PIL import Image
 
-from pixyproxy.service import rendering, variants
-from pixyproxy.service.sizes import SIDES
+from pixyproxy.service.pictures import rendering
+from pixyproxy.service.serving import variants
+from pixyproxy.service.serving.derivatives import SIDES
 from tests.conftest import MakeSettings, open_client
-from tests.model_server import ModelServer, image, picture
-from tests.web.problems import assert_problem
+from tests.support.model_server import ModelServer, image, picture
+from tests.support.problems import assert_problem
 from tests.web.test_content import make
 
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"

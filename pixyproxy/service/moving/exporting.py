@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from pixyproxy.core.exceptions import ImageStoreError
 from pixyproxy.core.models import ImageDetail
-from pixyproxy.data.image_repository import ImageRepositoryInterface
-from pixyproxy.data.image_search import ImageSearch
-from pixyproxy.data.image_store import Digest, ImageStore
-from pixyproxy.data.search_index import Span
-from pixyproxy.data.transfer_repository import TransferRepository
-from pixyproxy.service.file_check import Fault, compare, unreadable
+from pixyproxy.data.files.store import Digest, ImageStore
+from pixyproxy.data.repositories.images import ImageRepositoryInterface
+from pixyproxy.data.repositories.transfers import TransferRepository
+from pixyproxy.data.search.criteria import ImageSearch
+from pixyproxy.data.search.index import Span
+from pixyproxy.service.checking.files import Fault, compare, unreadable
 from pixyproxy.service.moving import layout
 from pixyproxy.service.moving.layout import Kind, Moved
 from pixyproxy.service.moving.targets import Target

@@ -10,8 +10,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from pixyproxy.core.exceptions import BadGeneratorResponseError
-from pixyproxy.data.transfer_repository import TransferRepository
-from pixyproxy.service.image_check import check_image
+from pixyproxy.data.repositories.transfers import TransferRepository
+from pixyproxy.service.keeping.storable import StorableImage
 from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.layout import (
     Kind,
@@ -23,7 +23,7 @@ from pixyproxy.service.moving.layout import (
     file_path,
 )
 from pixyproxy.service.moving.sources import Source
-from pixyproxy.service.storable import StorableImage
+from pixyproxy.service.pictures.check import check_image
 
 ROWS_AT_ONCE = 250
 _LONGEST_QUOTE = 60

@@ -7,10 +7,10 @@ from contextlib import suppress
 
 from pixyproxy.core.exceptions import DatabaseUnavailableError, ImageStoreError
 from pixyproxy.core.models import ImageDetail
-from pixyproxy.data.curation_repository import CurationRepository
-from pixyproxy.data.image_repository import ImageRepositoryInterface
-from pixyproxy.data.image_store import Digest, ImageStore
-from pixyproxy.data.transfer_repository import TransferRepository
+from pixyproxy.data.files.store import Digest, ImageStore
+from pixyproxy.data.repositories.curation import CurationRepository
+from pixyproxy.data.repositories.images import ImageRepositoryInterface
+from pixyproxy.data.repositories.transfers import TransferRepository
 
 ROWS_AT_ONCE = 250
 FILES_AT_ONCE = 16

@@ -19,8 +19,8 @@ import orjson
 from pydantic import BaseModel, Field, model_validator
 
 from pixyproxy.core.models import Attempt, Choice, IdempotencyKey, ImageDetail, Text
-from pixyproxy.data.transfer_repository import MovedGeneration, Tombstone
-from pixyproxy.service.storable import Guid, JsonObject, Moment
+from pixyproxy.data.repositories.transfers import MovedGeneration, Tombstone
+from pixyproxy.service.keeping.storable import Guid, JsonObject, Moment
 
 VERSION = 1
 HEAD = "pixyproxy-export.json"

@@ -16,12 +16,12 @@ from pathlib import PurePosixPath
 from pixyproxy.core.exceptions import BadGeneratorResponseError
 from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.core.text import make_filename
-from pixyproxy.service.image_check import MAX_IMAGE_BYTES, check_image
 from pixyproxy.service.moving.embedded import read_embedded
 from pixyproxy.service.moving.folder import Folder
 from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.layout import Moved, Trouble, TroubleCode
 from pixyproxy.service.moving.prompts import Description, read_json, read_text
+from pixyproxy.service.pictures.check import MAX_IMAGE_BYTES, check_image
 
 MODEL = "imported"
 """The model of a picture that names none."""

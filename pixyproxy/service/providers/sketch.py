@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from pixyproxy import __version__
 from pixyproxy.core.models import ImageDetailCreate
-from pixyproxy.service.provenance import ALGORITHMIC, PNG_XMP, make_xmp
+from pixyproxy.service.pictures.provenance import ALGORITHMIC, PNG_XMP, make_xmp
 from pixyproxy.service.providers import GenerationRequest, ProviderAnswer, ProviderImage
 from pixyproxy.service.providers.profiles import SKETCH
 from pixyproxy.service.providers.sketching.canvas import Canvas

@@ -25,8 +25,8 @@ from pixyproxy.service.providers import (
     ProviderImage,
 )
 from pixyproxy.service.providers.openai import OpenAIProvider
-from tests import model_server as ms
-from tests.model_server import ModelServer
+from tests.support import model_server as ms
+from tests.support.model_server import ModelServer
 
 KEY = "sk-secret-0123456789"
 CALL = "f4b0a0a6-6d0f-4c3e-8a53-2b1d7a7cf7e5"

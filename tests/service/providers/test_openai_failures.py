@@ -20,8 +20,8 @@ from pixyproxy.core.exceptions import (
 )
 from pixyproxy.service.providers import GenerationRequest
 from pixyproxy.service.providers.openai import OpenAIProvider
-from tests import model_server as ms
-from tests.model_server import ModelServer
+from tests.support import model_server as ms
+from tests.support.model_server import ModelServer
 
 HOST = "model.example"
 HEAD_END = b"\r\n\r\n"

@@ -1,0 +1,1 @@
+"""Files: where the bytes of images, and of images in other sizes, are kept."""

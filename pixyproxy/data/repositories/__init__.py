@@ -1,0 +1,1 @@
+"""Rows: models become dictionaries here, and come back from them."""

@@ -1,0 +1,281 @@
+"""Rows of images: the models become dictionaries here, and come back from them."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from pixyproxy.core.guid import is_guid
+from pixyproxy.core.models import ContentType, Count, ImageDetail
+from pixyproxy.core.text import searchable
+from pixyproxy.data.context import DatabaseContext
+from pixyproxy.data.search.criteria import ImageSearch
+from pixyproxy.data.search.index import SearchIndex, Span
+from pixyproxy.data.search.postings import SPAN
+from pixyproxy.data.tables import deleted_images, generations, images
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """What a row says of its image's file."""
+
+    guid: str
+    content_type: ContentType
+    byte_size: int
+    sha256: str
+    lacks_generation: bool
+    """The row names a generation that there is not."""
+
+
+class ImageRepositoryInterface(Protocol):
+    """Where rows of images are kept. Each method runs in the context that it is given."""
+
+    def open_context(self) -> DatabaseContext:
+        """Return a new context, for a short use."""
+
+    async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
+        """Add a row, or return False where one has this GUID already, or was deleted."""
+
+    async def add_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> None:
+        """Add rows, but for images whose GUID has one already or was deleted.
+
+        Nothing must have been read in the transaction before.
+        """
+
+    async def create_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> bool:
+        """Add rows in this order, or return False, to be rolled back, where a GUID is taken."""
+
+    async def get_images(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageDetail]:
+        """Return the images with exactly these GUIDs, in any order; those that there are."""
+
+    async def get_images_of(
+        self, context: DatabaseContext, generation_guids: Sequence[str]
+    ) -> list[ImageDetail]:
+        """Return the images of these generations, the oldest first."""
+
+    async def get_deleted(self, context: DatabaseContext, guids: Sequence[str]) -> set[str]:
+        """Return those of the GUIDs whose images were deleted."""
+
+    async def list_images(
+        self, context: DatabaseContext, *, page: int, size: int
+    ) -> list[ImageDetail]:
+        """Return a page of all images, newest first; `page` counts from 1."""
+
+    async def search_images(
+        self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
+    ) -> list[ImageDetail]:
+        """Return a page of the images that meet all criteria, newest first.
+
+        Raises ConstraintViolationError where the search would look at too much.
+        """
+
+    async def find_images(
+        self, context: DatabaseContext, search: ImageSearch, within: Span, *, limit: int
+    ) -> list[tuple[int, ImageDetail]]:
+        """Return the first images within the span that meet all criteria, with their ids.
+
+        Raises ConstraintViolationError where the search would look at too much.
+        """
+
+    async def count_images(self, context: DatabaseContext, search: ImageSearch) -> Count:
+        """Return how many images meet all criteria; where they are very many, about how many."""
+
+    async def get_last_id(self, context: DatabaseContext) -> int:
+        """Return the id of the newest row, 0 where there is none."""
+
+    async def list_guids(
+        self, context: DatabaseContext, *, after_id: int, limit: int
+    ) -> list[tuple[int, str]]:
+        """Return the ids and GUIDs of the rows that follow, in the order of their ids."""
+
+    async def get_files(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageFile]:
+        """Return what the rows with these GUIDs say of their files, in any order."""
+
+
+class ImageRepository:
+    """The repository for MySQL, MariaDB and SQLite."""
+
+    def __init__(
+        self, open_context: Callable[[], DatabaseContext], *, block_span: int = SPAN
+    ) -> None:
+        self._open_context = open_context
+        self._index = SearchIndex(block_span)
+
+    def open_context(self) -> DatabaseContext:
+        """Return a new context, for a short use."""
+        return self._open_context()
+
+    async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
+        """Add a row, or return False where one has this GUID already, or was deleted."""
+        return bool(await self._create(context, [image]))
+
+    async def add_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> None:
+        """Add rows, but for images whose GUID has one already or was deleted."""
+        await self._create(context, images)
+
+    async def create_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> bool:
+        """Add rows in this order, or return False, to be rolled back, where a GUID is taken."""
+        try:
+            await context.execute(_INSERT, [to_row(image) for image in images])
+        except IntegrityError:
+            return False
+        return True
+
+    async def get_images(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageDetail]:
+        """Return the images with exactly these GUIDs, in any order; those that there are."""
+        # MySQL pads with spaces, and fails on what the column cannot hold.
+        possible = [guid for guid in guids if is_guid(guid)]
+        if not possible:
+            return []
+        rows = await context.execute(_BY_GUIDS, {"guids": possible})
+        return [to_model(row) for row in rows]
+
+    async def get_images_of(
+        self, context: DatabaseContext, generation_guids: Sequence[str]
+    ) -> list[ImageDetail]:
+        """Return the images of these generations, the oldest first."""
+        rows = await context.execute(_OF_GENERATIONS, {"guids": list(generation_guids)})
+        return [to_model(row) for row in rows]
+
+    async def get_deleted(self, context: DatabaseContext, guids: Sequence[str]) -> set[str]:
+        """Return those of the GUIDs whose images were deleted."""
+        rows = await context.execute(_DELETED, {"guids": list(guids)})
+        return {row[0] for row in rows}
+
+    async def list_images(
+        self, context: DatabaseContext, *, page: int, size: int
+    ) -> list[ImageDetail]:
+        """Return a page of all images, newest first; `page` counts from 1."""
+        within, skip = await self._index.skip(context, (page - 1) * size)
+        parameters = {"below": within.below, "limit": size, "offset": skip}
+        return [to_model(row) for row in await context.execute(_PAGE, parameters)]
+
+    async def search_images(
+        self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
+    ) -> list[ImageDetail]:
+        """Return a page of the images that meet all criteria, newest first."""
+        if search.is_of_all:
+            return await self.list_images(context, page=page, size=size)
+        ids = await self._index.find(context, search, Span(), limit=page * size)
+        rows = await self._get_by_ids(context, ids[(page - 1) * size :])
+        return [image for _, image in rows]
+
+    async def find_images(
+        self, context: DatabaseContext, search: ImageSearch, within: Span, *, limit: int
+    ) -> list[tuple[int, ImageDetail]]:
+        """Return the first images within the span that meet all criteria, with their ids."""
+        ids = await self._index.find(context, search, within, limit=limit)
+        return await self._get_by_ids(context, ids)
+
+    async def count_images(self, context: DatabaseContext, search: ImageSearch) -> Count:
+        """Return how many images meet all criteria; where they are very many, about how many."""
+        return await self._index.count(context, search)
+
+    async def get_last_id(self, context: DatabaseContext) -> int:
+        """Return the id of the newest row, 0 where there is none."""
+        ((last,),) = await context.execute(_LAST_ID)
+        return last or 0
+
+    async def list_guids(
+        self, context: DatabaseContext, *, after_id: int, limit: int
+    ) -> list[tuple[int, str]]:
+        """Return the ids and GUIDs of the rows that follow, in the order of their ids."""
+        rows = await context.execute(_GUIDS_AFTER, {"after": after_id, "limit": limit})
+        return [(row[0], row[1]) for row in rows]
+
+    async def get_files(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageFile]:
+        """Return what the rows with these GUIDs say of their files, in any order."""
+        rows = await context.execute(_FILES, {"guids": list(guids)})
+        return [
+            ImageFile(row[0], ContentType(row[1]), row[2], row[3], bool(row[4])) for row in rows
+        ]
+
+    async def _create(self, context: DatabaseContext, new: Sequence[ImageDetail]) -> list[str]:
+        """Return the GUIDs of the rows that were added."""
+        added = []
+        for image in new:
+            with suppress(IntegrityError):
+                await context.execute(_INSERT, to_row(image))
+                added.append(image.guid)
+        if not added:
+            return []
+        # Asked only now: an insertion waits for a deletion that is under way, and MySQL goes on
+        # seeing the tombstones that there were when it was first asked.
+        deleted = await self.get_deleted(context, added)
+        if deleted:
+            again = {"guids": sorted(deleted)}
+            await context.execute(_REMOVE, again)
+            await context.execute(_BYTES_ARE_BACK, again)
+        return [guid for guid in added if guid not in deleted]
+
+    async def _get_by_ids(
+        self, context: DatabaseContext, ids: Sequence[int]
+    ) -> list[tuple[int, ImageDetail]]:
+        if not ids:
+            return []
+        rows = {row[0]: row[1:] for row in await context.execute(_BY_IDS, {"ids": list(ids)})}
+        return [(id_, to_model(rows[id_])) for id_ in ids if id_ in rows]
+
+
+_INSERT = sa.insert(images)
+_FIELDS = tuple(ImageDetail.model_fields)
+DETAILS = sa.select(*(images.c[name] for name in _FIELDS))
+_BY_GUIDS = DETAILS.where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
+_DELETED = sa.select(deleted_images.c.guid).where(
+    deleted_images.c.guid.in_(sa.bindparam("guids", expanding=True))
+)
+_REMOVE = sa.delete(images).where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
+_BYTES_ARE_BACK = (
+    sa.update(deleted_images)
+    .where(deleted_images.c.guid.in_(sa.bindparam("guids", expanding=True)))
+    .values(bytes_gone=False)
+)
+_OF_GENERATIONS = DETAILS.where(
+    images.c.generation_guid.in_(sa.bindparam("guids", expanding=True))
+).order_by(images.c.id)
+_PAGE = (
+    DETAILS.where(images.c.id < sa.bindparam("below"))
+    .order_by(images.c.id.desc())
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+    .offset(sa.bindparam("offset", type_=sa.BigInteger))
+)
+_BY_IDS = sa.select(images.c.id, *DETAILS.selected_columns).where(
+    images.c.id.in_(sa.bindparam("ids", expanding=True))
+)
+_LAST_ID = sa.select(sa.func.max(images.c.id))
+_GUIDS_AFTER = (
+    sa.select(images.c.id, images.c.guid)
+    .where(images.c.id > sa.bindparam("after"))
+    .order_by(images.c.id)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
+_FILES = (
+    sa.select(
+        images.c.guid,
+        images.c.content_type,
+        images.c.byte_size,
+        images.c.sha256,
+        sa.and_(images.c.generation_guid.is_not(None), generations.c.guid.is_(None)),
+    )
+    .select_from(images)
+    .outerjoin(generations, generations.c.guid == images.c.generation_guid)
+    .where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
+)
+
+
+def to_row(image: ImageDetail) -> dict[str, Any]:
+    """Return the row of an image, but for its id."""
+    return image.model_dump() | {
+        "content_type": image.content_type.value,
+        "prompt_words": searchable(image.prompt),
+        "filename_words": searchable(image.filename),
+        "tags": list(image.tags) or None,
+    }
+
+
+def to_model(row: Sequence[Any]) -> ImageDetail:
+    """Return the image of a row of DETAILS."""
+    return ImageDetail.model_validate(dict(zip(_FIELDS, row, strict=True)))

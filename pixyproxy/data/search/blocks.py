@@ -1,0 +1,229 @@
+"""The archive's blocks: older images are put into postings and counted, block by block.
+
+Blocks are derived from the rows of images and hold nothing else; the rows stay the truth.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from pixyproxy.core.models import ImageDetail, StatsEntry
+from pixyproxy.data.context import DatabaseContext
+from pixyproxy.data.search.index import count_blocks
+from pixyproxy.data.search.postings import (
+    SPAN,
+    IndexedRow,
+    build_postings,
+    decode,
+    encode,
+    tag_term,
+)
+from pixyproxy.data.tables import archive_blocks, images, search_postings
+
+_ROWS_AT_ONCE = 5_000
+
+
+class Archive:
+    """Keeps blocks and postings true to the rows of images.
+
+    A block is made when its last id was given out a while ago, longer than any transaction lives:
+    no row is added to it any more. What is changed later is marked by the transaction that
+    changes the row.
+    """
+
+    def __init__(self, open_context: Callable[[], DatabaseContext], *, span: int = SPAN) -> None:
+        self._open_context = open_context
+        self._span = span
+
+    async def add_block(self, settled_id: int) -> bool:
+        """Make the next block, if all its ids are `settled_id` or lower; else return False.
+
+        Where another process makes it first, or one of its rows changes meanwhile, nothing is made
+        and True is returned.
+        """
+        async with self._open_context() as context:
+            block = await count_blocks(context)
+            if settled_id < (block + 1) * self._span - 1:
+                return False
+            ids = {"first": block * self._span, "last": (block + 1) * self._span - 1}
+            state = await context.execute(_STATE, ids)
+            rows = [IndexedRow(*row) for row in await context.execute(_ROWS, ids)]
+        made = await asyncio.to_thread(_make_block, block, rows, self._span)
+        async with self._open_context() as context:
+            await context.begin_transaction()
+            # On MySQL this also holds back who is about to change one of the rows.
+            if await context.execute(_LOCKED_STATE, ids) != state:
+                return True
+            try:
+                await context.execute(_INSERT_BLOCK, made.row)
+            except IntegrityError:
+                return True
+            for start in range(0, len(made.postings), _ROWS_AT_ONCE):
+                await context.execute(
+                    _INSERT_POSTINGS, made.postings[start : start + _ROWS_AT_ONCE]
+                )
+            await context.commit_transaction()
+        return True
+
+    async def mark_tagged(self, context: DatabaseContext, id_: int, tags: Iterable[str]) -> None:
+        """Have an image be found by tags that it was just given, in the same transaction.
+
+        Nothing must have been read in the transaction before the image's row was locked.
+        """
+        block = id_ // self._span
+        if block < await count_blocks(context):
+            for tag in sorted(tags):
+                await self._add_posting(context, block, tag_term(tag), id_)
+
+    async def mark_deleted(self, context: DatabaseContext, id_: int, image: ImageDetail) -> None:
+        """Count an image no more that was just deleted, in the same transaction.
+
+        Nothing must have been read in the transaction before the image's row was locked.
+        """
+        block = id_ // self._span
+        if block >= await count_blocks(context):
+            return
+        ((stats, deleted),) = await context.execute(_LOCKED_BLOCK, {"number": block})
+        counts = _read_stats(stats)
+        counts[_kind(image)] -= Counted(1, image.byte_size)
+        bits = decode(deleted or b"", self._span) | 1 << id_ % self._span
+        parameters = {"stats": _write_stats(counts), "bits": encode(bits, self._span)}
+        await context.execute(_UNCOUNT, {"number": block} | parameters)
+
+    async def get_stats(self, context: DatabaseContext) -> list[StatsEntry]:
+        """Return counts and bytes by day, model and format, the newest day first."""
+        counts: Counts = defaultdict(Counted)
+        border = await count_blocks(context) * self._span
+        for (stats,) in await context.execute(_STATS):
+            for kind, counted in _read_stats(stats).items():
+                counts[kind] += counted
+        for day, model, content_type, image_count, byte_size in await context.execute(
+            _RECENT_STATS, {"border": border}
+        ):
+            counts[str(day), model, content_type] += Counted(image_count, int(byte_size))
+        return [
+            StatsEntry(
+                day=date.fromisoformat(day),
+                model=model,
+                content_type=content_type,
+                image_count=counted.images,
+                byte_size=counted.bytes,
+            )
+            for (day, model, content_type), counted in sorted(counts.items(), reverse=True)
+            if counted.images
+        ]
+
+    async def _add_posting(
+        self, context: DatabaseContext, block: int, term: bytes, id_: int
+    ) -> None:
+        key = {"number": block, "name": term}
+        bits = 1 << id_ % self._span
+        try:
+            new = {"block": block, "term": term, "images": encode(bits, self._span)}
+            await context.execute(_INSERT_POSTINGS, new)
+        except IntegrityError:
+            ((stored,),) = await context.execute(_LOCKED_POSTING, key)
+            merged = encode(decode(stored, self._span) | bits, self._span)
+            await context.execute(_UPDATE_POSTING, key | {"merged": merged})
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many images, and how large their files are together."""
+
+    images: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: "Counted") -> "Counted":
+        return Counted(self.images + other.images, self.bytes + other.bytes)
+
+    def __sub__(self, other: "Counted") -> "Counted":
+        return Counted(self.images - other.images, self.bytes - other.bytes)
+
+
+Kind = tuple[str, str, str]
+"""A day as in 2026-11-20, a model and a media type."""
+Counts = dict[Kind, Counted]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    row: dict[str, Any]
+    postings: list[dict[str, Any]]
+
+
+def _make_block(block: int, rows: Sequence[IndexedRow], span: int) -> _Block:
+    counts: Counts = defaultdict(Counted)
+    for row in rows:
+        counts[_kind(row)] += Counted(1, row.byte_size)
+    return _Block(
+        {"block": block, "image_count": len(rows), "stats": _write_stats(counts)},
+        [
+            {"block": block, "term": term, "images": stored}
+            for term, stored in build_postings(rows, span)
+        ],
+    )
+
+
+def _kind(image: IndexedRow | ImageDetail) -> Kind:
+    return image.created_at.date().isoformat(), image.model, str(image.content_type)
+
+
+def _read_stats(stats: Iterable[Sequence[Any]]) -> Counts:
+    return defaultdict(Counted, {(a, b, c): Counted(n, size) for a, b, c, n, size in stats})
+
+
+def _write_stats(counts: Counts) -> list[Any]:
+    return [(*kind, counted.images, counted.bytes) for kind, counted in sorted(counts.items())]
+
+
+_IN_BLOCK = images.c.id.between(sa.bindparam("first"), sa.bindparam("last"))
+_IT = archive_blocks.c.block == sa.bindparam("number")
+_THAT_POSTING = sa.and_(
+    search_postings.c.block == sa.bindparam("number"),
+    search_postings.c.term == sa.bindparam("name"),
+)
+_ROWS = (
+    sa.select(*(images.c[field.name] for field in fields(IndexedRow)))
+    .where(_IN_BLOCK)
+    .order_by(images.c.id)
+)
+_STATE = sa.select(sa.func.count(), sa.func.max(images.c.updated_at)).where(_IN_BLOCK)
+_LOCKED_STATE = _STATE.with_for_update(read=True)
+_INSERT_BLOCK = sa.insert(archive_blocks)
+_INSERT_POSTINGS = sa.insert(search_postings)
+_LOCKED_POSTING = sa.select(search_postings.c.images).where(_THAT_POSTING).with_for_update()
+_UPDATE_POSTING = (
+    sa.update(search_postings).where(_THAT_POSTING).values(images=sa.bindparam("merged"))
+)
+_STATS = sa.select(archive_blocks.c.stats)
+_LOCKED_BLOCK = (
+    sa.select(archive_blocks.c.stats, archive_blocks.c.deleted).where(_IT).with_for_update()
+)
+_UNCOUNT = (
+    sa.update(archive_blocks)
+    .where(_IT)
+    .values(
+        image_count=archive_blocks.c.image_count - 1,
+        stats=sa.bindparam("stats"),
+        deleted=sa.bindparam("bits"),
+    )
+)
+_DAY = sa.func.date(images.c.created_at)
+_RECENT_STATS = (
+    sa.select(
+        _DAY,
+        images.c.model,
+        images.c.content_type,
+        sa.func.count(),
+        sa.func.sum(images.c.byte_size),
+    )
+    .where(images.c.id >= sa.bindparam("border"))
+    .group_by(_DAY, images.c.model, images.c.content_type)
+)

@@ -1,0 +1,1 @@
+"""Checking what is kept: rows against files, files against rows."""

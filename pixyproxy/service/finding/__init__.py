@@ -1,0 +1,1 @@
+"""Finding kept images: lists, searches, cursors."""

@@ -1,0 +1,1 @@
+"""From a request for images to its end: submitting, running, settling, following."""

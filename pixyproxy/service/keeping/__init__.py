@@ -1,0 +1,1 @@
+"""From bytes to a kept image: fetching them, describing them, keeping file and row."""

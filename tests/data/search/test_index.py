@@ -1,0 +1,259 @@
+"""Searches find the same with and without postings, on every database, as a plain loop does."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pixyproxy.core.models import ContentType, ImageDetail
+from pixyproxy.core.query import Clause, parse_query
+from pixyproxy.core.text import words
+from pixyproxy.data.init import Database, open_database
+from pixyproxy.data.repositories.curation import CurationRepository
+from pixyproxy.data.repositories.images import ImageRepository
+from pixyproxy.data.search.blocks import Archive
+from pixyproxy.data.search.criteria import ImageSearch
+from pixyproxy.data.search.index import Span
+from tests.support.rows import make_image
+
+SPAN = 64
+IMAGES = 300
+VOCABULARY = [
+    *("a", "the", "cat", "Cats", "caterpillar", "dog", "DOGMA", "red", "fox", "snow", "night"),
+    *("Café", "crème", "brûlée", "naïve", "straße", "C++", "100%", "1024x1024", "20261120T091500"),
+    *("日本", "本日", "猫", "東京都", "고양이", "🐈", "☂", "हिन्दी", "don't", "well-known", "a_b"),
+    *("supercalifragilistic" * 4, "supercalifragilistic" * 4 + "x", "photograph", "photograph3"),
+]
+START = datetime(2026, 11, 19, 21, 30, tzinfo=UTC)
+SIZES = [(1024, 1024), (1536, 1024), (1024, 1536), (64, 64)]
+
+
+def make_images() -> list[ImageDetail]:
+    """Images whose prompts meet all the time; the same at each call."""
+    chance = random.Random(5)
+    made = []
+    for number in range(IMAGES):
+        prompt = " ".join(chance.choices(VOCABULARY, k=chance.randint(1, 8)))
+        width, height = chance.choice(SIZES)
+        made.append(
+            make_image(
+                prompt,
+                filename=f"{chance.choice(VOCABULARY)}-{number}.png",
+                created_at=START + timedelta(minutes=7 * number + chance.randint(-60, 60)),
+                model=chance.choice(["gpt-image-2", "dall-e-3", "m" * 255]),
+                content_type=chance.choice([ContentType.PNG, ContentType.WEBP]),
+                width=width,
+                height=height,
+                tags=tuple(sorted(chance.sample(["pets", "wild", 'with "quotes"', "春"], k=2))),
+            )
+        )
+    return made
+
+
+def finds(search: ImageSearch, image: ImageDetail) -> bool:
+    """What a search means, written down as plainly as can be."""
+    prompt, filename = words(image.prompt), words(image.filename)
+    texts = [
+        (search.prompt, [prompt]),
+        (search.filename, [filename]),
+        (search.query, [prompt, filename]),
+    ]
+    width, height = image.width, image.height
+    facts = {
+        "landscape": width > height,
+        "portrait": width < height,
+        "square": width == height,
+        None: True,
+    }
+    return (
+        all(
+            text is None or has_all(text, among) or (text == image.guid and text == search.query)
+            for text, among in texts
+        )
+        and search.guid in {None, image.guid}
+        and search.model in {None, image.model}
+        and search.content_type in {None, image.content_type.value}
+        and search.size in {None, (width, height)}
+        and facts[search.orientation]
+        and (search.created_after is None or image.created_at >= search.created_after)
+        and (search.created_before is None or image.created_at < search.created_before)
+        and set(search.tags) <= set(image.tags)
+    )
+
+
+def has_all(text: str, among: list[list[str]]) -> bool:
+    clauses = parse_query(text)
+    return bool(clauses) and all(has(clause, among) != clause.excluded for clause in clauses)
+
+
+def has(clause: Clause, among: list[list[str]]) -> bool:
+    if clause.phrase:
+        wanted = list(clause.words)
+        return any(
+            cut[start : start + len(wanted)] == wanted for cut in among for start in range(len(cut))
+        )
+    *whole, last = clause.words
+    everywhere = {word for cut in among for word in cut}
+    ends = (
+        any(word.startswith(last) for word in everywhere)
+        if clause.is_prefix
+        else last in everywhere
+    )
+    return ends and everywhere.issuperset(whole)
+
+
+WORDS = sorted({word for text in VOCABULARY for word in words(text)} | {"png", "nowhere", "9"})
+WORD = st.sampled_from(WORDS)
+CLAUSE = st.one_of(
+    WORD,
+    st.sampled_from(VOCABULARY),
+    st.builds(lambda word, length: word[:length] + "*", WORD, st.integers(1, 12)),
+    st.lists(WORD, min_size=2, max_size=3).map(lambda cut: f'"{" ".join(cut)}"'),
+    st.text(max_size=3),
+)
+TEXT = st.lists(
+    st.tuples(st.sampled_from(["", "", "-"]), CLAUSE).map("".join), min_size=1, max_size=3
+).map(" ".join)
+MOMENT = st.integers(-100, 2200).map(lambda minutes: START + timedelta(minutes=minutes))
+CRITERIA: dict[str, st.SearchStrategy[Any]] = {
+    "query": TEXT,
+    "prompt": TEXT,
+    "filename": TEXT,
+    "model": st.sampled_from(["gpt-image-2", "dall-e-3", "m" * 255, "m" * 200, "none"]),
+    "content_type": st.sampled_from(["image/png", "image/webp", "image/gif"]),
+    "size": st.sampled_from([*SIZES, (1, 1)]),
+    "orientation": st.sampled_from(["landscape", "portrait", "square"]),
+    "created_after": MOMENT,
+    "created_before": MOMENT,
+    "tags": st.lists(
+        st.sampled_from(["pets", "wild", 'with "quotes"', "春", "pet"]), max_size=2
+    ).map(tuple),
+}
+SEARCHES = st.one_of(
+    st.fixed_dictionaries({}, optional={name: CRITERIA[name]}) for name in CRITERIA
+) | st.fixed_dictionaries({}, optional=CRITERIA)
+
+
+class Shelf:
+    """The same images in one database: the older ones in blocks, the rest not yet."""
+
+    def __init__(self, url: str) -> None:
+        self.database: Database = open_database(url, pool_size=2)
+        self.repository = ImageRepository(self.database.open_context, block_span=SPAN)
+        self.ids: dict[str, int] = {}
+
+    async def fill(self, images: list[ImageDetail]) -> None:
+        await self.database.migrate()
+        async with self.database.open_context() as context:
+            await context.begin_transaction()
+            for image in images:
+                await self.repository.create_image(context, image)
+            await context.commit_transaction()
+            rows = await self.repository.list_guids(context, after_id=0, limit=len(images))
+        self.ids = {guid: id_ for id_, guid in rows}
+        archive = Archive(self.database.open_context, span=SPAN)
+        while await archive.add_block(IMAGES):
+            pass
+
+    async def change(self, images: list[ImageDetail]) -> list[ImageDetail]:
+        """Delete some images and tag others anew, in blocks and not; return what is left."""
+        archive = Archive(self.database.open_context, span=SPAN)
+        curation = CurationRepository(self.database.open_context, archive)
+        left = []
+        for number, image in enumerate(images):
+            async with self.database.open_context() as context:
+                names = tuple(sorted({*image.tags[1:], "pets", "pet"}))
+                await curation.add_tags(context, {*image.tags, *names})
+                await context.begin_transaction()
+                locked = await curation.lock_image(context, image.guid)
+                assert locked is not None
+                if number % 5 == 0:
+                    await curation.delete(context, *locked, START)
+                elif number % 3 == 0:
+                    tagged = image.model_copy(update={"tags": names})
+                    new = set(names) - set(image.tags)
+                    await curation.set_tags(context, locked[0], tagged, new)
+                    left.append(tagged)
+                else:
+                    left.append(image)
+                await context.commit_transaction()
+        return left
+
+    async def find(self, search: ImageSearch, within: Span, limit: int) -> list[ImageDetail]:
+        async with self.database.open_context() as context:
+            found = await self.repository.find_images(context, search, within, limit=limit)
+        return [image for _, image in found]
+
+    async def count(self, search: ImageSearch) -> int:
+        async with self.database.open_context() as context:
+            count = await self.repository.count_images(context, search)
+        assert not count.is_estimate
+        return count.value
+
+
+@pytest.fixture
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["as kept", "changed since"])
+def test_searches_find_what_a_plain_loop_finds(
+    runner: asyncio.Runner, sqlite_url: str, mysql_url: str, *, changed: bool
+) -> None:
+    images = left = make_images()
+    shelves = [Shelf(sqlite_url), Shelf(mysql_url)]
+    with ExitStack() as stack:
+        for shelf in shelves:
+            runner.run(shelf.fill(images))
+            stack.callback(lambda shelf=shelf: runner.run(shelf.database.aclose()))
+            if changed:
+                left = runner.run(shelf.change(images))
+        newest_first = left[::-1]
+
+        @settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+        @given(
+            criteria=SEARCHES, guid=st.sampled_from([None, None, None, "guid", "query"]),
+            cursor=st.none() | st.integers(0, IMAGES - 1), backwards=st.booleans(),
+            limit=st.sampled_from([1, 3, 20, IMAGES]),
+        )  # fmt: skip
+        def check(
+            criteria: dict[str, Any],
+            guid: str | None,
+            cursor: int | None,
+            backwards: bool,
+            limit: int,
+        ) -> None:
+            if guid is not None:
+                criteria[guid] = images[17].guid
+            search = ImageSearch(**criteria)
+            expected = [image for image in newest_first if finds(search, image)]
+            for shelf in shelves:
+                assert runner.run(shelf.count(search)) == len(expected)
+                if cursor is None:
+                    within, rest = Span(newest_first=not backwards), expected
+                else:
+                    id_ = shelf.ids[images[cursor].guid]
+                    if backwards:
+                        within = Span(above=id_, newest_first=False)
+                        rest = [image for image in expected if shelf.ids[image.guid] > id_]
+                    else:
+                        within = Span(below=id_)
+                        rest = [image for image in expected if shelf.ids[image.guid] < id_]
+                in_order = rest[::-1] if backwards else rest
+                assert runner.run(shelf.find(search, within, limit)) == in_order[:limit]
+
+        check()
+
+
+def test_the_vocabulary_meets_in_many_ways() -> None:
+    """The property is worth something: there are phrases, pairs and prefixes to be found."""
+    pairs = {pair for image in make_images() for pair in pairwise(words(image.prompt))}
+    assert len(pairs) > IMAGES
