@@ -26,8 +26,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from pixyproxy.data.files.places import read_place
-from pixyproxy.service.keeping.fetcher import parse_allowed
+from pixyproxy.core.addresses import is_loopback, parse_allowed, read_place
 
 PREFIX = "PIXYPROXY_"
 MIN_API_KEY_CHARS = 16
@@ -45,16 +44,6 @@ def _split(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether `host`, a name or an address, means this machine only."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Settings(BaseSettings):

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from pixyproxy.core.models import ImageDetailCreate
+from pixyproxy.core.models import GenerationCreate
 from pixyproxy.data.init import Database
 from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.service.generating.generator import ImageGenerator
@@ -473,7 +473,7 @@ async def test_the_generator_needs_a_repository_a_base_url_and_a_key_and_no_more
     (tmp_path / "images").mkdir()
     repository = ImageRepository(database.open_context)
     generator = ImageGenerator(repository, model_server.base_url, KEY)
-    asked = ImageDetailCreate(prompt="a fox", size="512x512")
+    asked = GenerationCreate(prompt="a fox", size="512x512")
     detail = await generator.generate_image(asked, "dall-e-3", "natural", "standard", "1024x1792")
     await generator.aclose()
     assert detail.parameters == {"style": "natural", "quality": "standard", "size": "1024x1792"}

@@ -25,8 +25,9 @@ from pixyproxy.cli.terminal import (
     summary,
     tell,
 )
+from pixyproxy.core.addresses import read_place
 from pixyproxy.core.models import Stats
-from pixyproxy.data.files.places import make_store, read_place
+from pixyproxy.data.files.places import make_store
 from pixyproxy.log import escape_line
 from pixyproxy.service.checking.files import Checked, Fault
 from pixyproxy.settings import Settings

@@ -1,36 +1,38 @@
 """The one tree of exceptions.
 
     PixyProxyException
-    ├─ ImagePromptException             the request is at fault
-    │  ├─ ConstraintViolationError        constraint-violation
-    │  ├─ PromptRejectedError             prompt-rejected
-    │  └─ IdempotencyConflictError        idempotency-conflict
-    ├─ ImageGenerationException         the model is at fault
-    │  ├─ GeneratorBusyError              generator-busy
-    │  ├─ GeneratorAccountError           generator-account
-    │  ├─ GeneratorUnavailableError       generator-unavailable
-    │  ├─ GeneratorTimeoutError           generator-timeout
-    │  └─ BadGeneratorResponseError       bad-generator-response
-    ├─ GenerationException              a generation is not as it would have to be
-    │  ├─ GenerationNotFoundError         generation-not-found
-    │  ├─ GenerationStateError            generation-state
-    │  ├─ GenerationCancelledError        generation-cancelled
-    │  └─ StillRunningError               still-running
-    ├─ ImageNotFoundError               image-not-found
-    ├─ ImageGoneError                   image-gone
-    ├─ UnreadableImageError             image-unreadable
-    ├─ AuthenticationError              unauthenticated
-    ├─ OverloadedError                  overloaded
-    └─ StorageException                 keeping is at fault
-       ├─ DatabaseUnavailableError        database-unavailable
-       ├─ ImageStoreError                 image-store-unavailable
-       └─ StorageFullError                storage-full
+    ├─ ImageException                     everything that has to do with images
+    │  ├─ ImagePromptException              the request is at fault
+    │  │  ├─ ConstraintViolationError         constraint-violation
+    │  │  ├─ PromptRejectedError              prompt-rejected
+    │  │  └─ IdempotencyConflictError         idempotency-conflict
+    │  ├─ ImageGenerationException          the model is at fault
+    │  │  ├─ GeneratorBusyError               generator-busy
+    │  │  ├─ GeneratorAccountError            generator-account
+    │  │  ├─ GeneratorUnavailableError        generator-unavailable
+    │  │  ├─ GeneratorTimeoutError            generator-timeout
+    │  │  └─ BadGeneratorResponseError        bad-generator-response
+    │  ├─ GenerationException               a generation is not as it would have to be
+    │  │  ├─ GenerationNotFoundError          generation-not-found
+    │  │  ├─ GenerationStateError             generation-state
+    │  │  ├─ GenerationCancelledError         generation-cancelled
+    │  │  └─ StillRunningError                still-running
+    │  ├─ ImageNotFoundError                image-not-found
+    │  ├─ ImageGoneError                    image-gone
+    │  ├─ UnreadableImageError              image-unreadable
+    │  └─ StorageException                  keeping is at fault
+    │     ├─ DatabaseUnavailableError         database-unavailable
+    │     ├─ ImageStoreError                  image-store-unavailable
+    │     │  └─ MissingFileError                the same code: a row has no file
+    │     └─ StorageFullError                 storage-full
+    ├─ AuthenticationError                unauthenticated
+    └─ OverloadedError                    overloaded
 
 Raise a leaf, never a root. A message is written for the client that reads it: it never carries
 text of another exception or of the model's server.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -58,6 +60,8 @@ class PixyProxyException(Exception):  # noqa: N818  the specification's name
 
     code: ClassVar[str]
     default_message: ClassVar[str]
+    sent: bool = True
+    """Of an error of a call to the model: False where it is certain that nothing reached it."""
 
     def __init__(self, message: str | None = None, *, retry_after_s: int | None = None) -> None:
         self.message = message or self.default_message
@@ -65,19 +69,27 @@ class PixyProxyException(Exception):  # noqa: N818  the specification's name
         super().__init__(self.message)
 
 
-class ImagePromptException(PixyProxyException):
+class ImageException(PixyProxyException):
+    """Drawing, keeping or finding an image went wrong."""
+
+
+class ImagePromptException(ImageException):
     """The request is at fault."""
 
 
 class ConstraintViolationError(ImagePromptException):
-    """A field breaks a rule; `faults` names each field, the reason and the values that would do."""
+    """A field breaks a rule; `faults` names each field, the reason and the values that would do.
+
+    Where no field is to blame, a text says what is wrong, and there are no faults.
+    """
 
     code = "constraint-violation"
     default_message = "The request breaks a rule."
 
-    def __init__(self, faults: Sequence[FieldFault]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
+    def __init__(self, faults: Sequence[FieldFault] | str = ()) -> None:
+        self.faults = () if isinstance(faults, str) else tuple(faults)
+        told = "; ".join(f"{fault.field}: {fault.message}" for fault in self.faults)
+        super().__init__(faults if isinstance(faults, str) else told)
 
 
 class PromptRejectedError(ImagePromptException):
@@ -97,7 +109,7 @@ class IdempotencyConflictError(ImagePromptException):
     )
 
 
-class ImageGenerationException(PixyProxyException):
+class ImageGenerationException(ImageException):
     """The model, or the way to it, is at fault."""
 
 
@@ -151,7 +163,7 @@ class BadGeneratorResponseError(ImageGenerationException):
     default_message = "The image model's answer held no usable image."
 
 
-class GenerationException(PixyProxyException):
+class GenerationException(ImageException):
     """A generation is not there, or not in the state that was needed."""
 
 
@@ -190,21 +202,21 @@ class StillRunningError(GenerationException):
         self.generation_guid = generation_guid
 
 
-class ImageNotFoundError(PixyProxyException):
+class ImageNotFoundError(ImageException):
     """No image has this GUID."""
 
     code = "image-not-found"
     default_message = "There is no image with this GUID."
 
 
-class ImageGoneError(PixyProxyException):
+class ImageGoneError(ImageException):
     """The image was deleted, for good."""
 
     code = "image-gone"
     default_message = "This image was deleted."
 
 
-class UnreadableImageError(PixyProxyException):
+class UnreadableImageError(ImageException):
     """The image's file is kept, but no picture could be read out of it."""
 
     code = "image-unreadable"
@@ -232,7 +244,7 @@ class OverloadedError(PixyProxyException):
     )
 
 
-class StorageException(PixyProxyException):
+class StorageException(ImageException):
     """What keeps images is at fault."""
 
     @property
@@ -257,6 +269,10 @@ class ImageStoreError(StorageException):
     default_message = "The image store is unavailable. Try again later."
 
 
+class MissingFileError(ImageStoreError):
+    """The store answers, and has no such file."""
+
+
 class StorageFullError(StorageException):
     """Too little space is left to keep another image."""
 
@@ -266,18 +282,16 @@ class StorageFullError(StorageException):
 
 def default_message(code: str) -> str:
     """Return what an error with this code says where nothing more is known of it."""
-    return _MESSAGES.get(code, INTERNAL_ERROR_MESSAGE)
+    error = BY_CODE.get(code)
+    return error.default_message if error is not None else INTERNAL_ERROR_MESSAGE
 
 
-def _leaves(parent: type[PixyProxyException]) -> list[type[PixyProxyException]]:
-    children = parent.__subclasses__()
-    return [leaf for child in children for leaf in _leaves(child)] if children else [parent]
+def _concrete(root: type[PixyProxyException]) -> Iterator[type[PixyProxyException]]:
+    if "code" in vars(root):
+        yield root
+    for child in root.__subclasses__():
+        yield from _concrete(child)
 
 
-LEAVES = {leaf.code: leaf for leaf in _leaves(PixyProxyException)}
-"""Every error that can be raised, by its code."""
-_MESSAGES = {
-    code: leaf.default_message
-    for code, leaf in LEAVES.items()
-    if leaf is not ConstraintViolationError
-}
+BY_CODE = {error.code: error for error in _concrete(PixyProxyException)}
+"""Each error that has a code of its own, by that code."""

@@ -79,11 +79,18 @@ IdempotencyKey = Annotated[str, AfterValidator(_is_key)]
 
 
 class ImageDetailCreate(BaseModel):
-    """What a caller asks for. What is left out (None) is left to the model."""
+    """What an image is drawn from: the prompt."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, revalidate_instances="always"
+    )
 
     prompt: Prompt = Field(description="What to draw, in words.")
+
+
+class GenerationCreate(ImageDetailCreate):
+    """What a caller asks for. What is left out (None) is left to the model."""
+
     model: Choice | None = Field(None, description="The model that draws; else the default one.")
     size: Choice | None = Field(None, description="WIDTHxHEIGHT in pixels, or 'auto'.")
     quality: Choice | None = Field(None, description="How much effort the model spends.")
@@ -94,11 +101,6 @@ class ImageDetailCreate(BaseModel):
         None, ge=0, le=100, description="Compression of JPEG and WebP, 0 to 100 percent."
     )
     moderation: Choice | None = Field(None, description="'auto', or 'low' for a laxer filter.")
-
-
-class GenerationCreate(ImageDetailCreate):
-    """What a caller asks for where one generation may draw several images."""
-
     n: int = Field(1, ge=1, le=MAX_IMAGES, description="How many images to draw.")
 
 
@@ -220,10 +222,15 @@ class Attempt(BaseModel):
         return f"{self.generation_guid}-{self.number}"
 
 
-class ImageDetail(BaseModel):
-    """A kept image: everything about it but its bytes."""
+class ImageDetail(ImageDetailCreate):
+    """A kept image: everything about it but its bytes.
 
-    model_config = ConfigDict(frozen=True)
+    What is kept is believed: bounds of requests do not hold for pictures from elsewhere.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", strict=False, revalidate_instances="never"
+    )
 
     guid: str = Field(description="The image's public name, a UUID.")
     filename: str = Field(description="A human-readable file name, unique to the image.")

@@ -1,6 +1,6 @@
 """GraphQL: generating images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from inspect import Parameter, signature
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -8,7 +8,7 @@ import strawberry
 from pydantic import BaseModel
 from strawberry import UNSET
 
-from pixyproxy.core.models import Generation, GenerationCreate, ImageDetail, ImageDetailCreate
+from pixyproxy.core.models import Generation, GenerationCreate, ImageDetail
 from pixyproxy.schema.context import PixyInfo
 from pixyproxy.schema.types import GenerationType, ImageDetailType
 from pixyproxy.service.curating.curation import TagChange
@@ -16,12 +16,15 @@ from pixyproxy.service.curating.curation import TagChange
 _Resolver = TypeVar("_Resolver", bound=Callable[..., Any])
 
 
-def _takes(model: type[BaseModel]) -> Callable[[_Resolver], _Resolver]:
+def _takes(
+    model: type[BaseModel], *, without: Collection[str] = ()
+) -> Callable[[_Resolver], _Resolver]:
     """Have a resolver take the model's fields as arguments, described in the same words.
 
     They reach it by its `**asked`, those that were given.
     """
     types = get_type_hints(model)
+    names = [name for name in model.model_fields if name not in without]
 
     def make_argument(name: str) -> Parameter:
         field = model.model_fields[name]
@@ -36,7 +39,7 @@ def _takes(model: type[BaseModel]) -> Callable[[_Resolver], _Resolver]:
         arguments = [
             # In Strawberry's terms None would be a default that clients see.
             argument.replace(default=UNSET) if argument.default is None else argument
-            for argument in (*map(make_argument, model.model_fields), *others)
+            for argument in (*map(make_argument, names), *others)
         ]
         declared = written.replace(parameters=[receiver, info, *arguments])
         resolver.__signature__ = declared  # type: ignore[attr-defined]
@@ -71,7 +74,7 @@ class Mutation:
         "an error `still-running` then names the generation, which goes on; do not send it again. "
         "Where another field fails and leaves no `data`, `extensions.kept` names what was kept.",
     )
-    @_takes(ImageDetailCreate)
+    @_takes(GenerationCreate, without={"n"})
     async def generate_image(
         self, info: PixyInfo, *, client_request_id: ClientRequestId = None, **asked: Any
     ) -> ImageDetail:
@@ -79,7 +82,7 @@ class Mutation:
         context = info.context
         with context.terms(client_request_id) as terms:
             detail = await context.images.create_image(
-                ImageDetailCreate.model_construct(**asked), terms
+                GenerationCreate.model_construct(**asked), terms
             )
         context.kept.append(detail.guid)
         return detail

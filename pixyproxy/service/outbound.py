@@ -1,8 +1,7 @@
-"""What every connection to the outside keeps to: how much it reads, and where it may lead."""
+"""What every connection to the outside keeps to: how much it reads."""
 
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import httpx2
 
@@ -116,69 +115,3 @@ class _BoundedStream(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-
-_GLOBAL_IPV6 = IPv6Network("2000::/3")
-"""All that IANA has given out of IPv6's global unicast space; what lies outside (loopback, ULA,
-link- and site-local, multicast, NAT64, IPv4-mapped and -compatible, discard) is not public."""
-
-# IANA's special-purpose registries, and more than is_global knows: see the names at the side.
-_NOT_PUBLIC_IPV6 = tuple(
-    map(
-        IPv6Network,
-        (
-            "2001::/23",  # protocol assignments: Teredo, benchmarking, ORCHID
-            "2001:db8::/32",  # documentation
-            "2002::/16",  # 6to4, which leads to any IPv4 address
-            "3fff::/20",  # documentation
-        ),
-    )
-)
-_NOT_PUBLIC_IPV4 = tuple(
-    map(
-        IPv4Network,
-        (
-            "0.0.0.0/8",  # this network
-            "10.0.0.0/8",  # private
-            "100.64.0.0/10",  # carrier-grade NAT
-            "127.0.0.0/8",  # loopback
-            "168.63.129.16/32",  # Azure's virtual host, reachable from its machines only
-            "169.254.0.0/16",  # link-local, cloud metadata
-            "172.16.0.0/12",  # private
-            "192.0.0.0/24",  # protocol assignments
-            "192.0.2.0/24",  # documentation
-            "192.88.99.0/24",  # 6to4 relays
-            "192.168.0.0/16",  # private
-            "198.18.0.0/15",  # benchmarking
-            "198.51.100.0/24",  # documentation
-            "203.0.113.0/24",  # documentation
-            "224.0.0.0/4",  # multicast
-            "240.0.0.0/4",  # reserved, broadcast
-        ),
-    )
-)
-
-
-def is_public_address(ip: str) -> bool:
-    """Say whether `ip`, in canonical spelling, is an address of the public Internet.
-
-    What is no address, has a scope id, or can lead to an address inside (6to4, NAT64, Teredo,
-    IPv4-mapped) is not public.
-    """
-    try:
-        v4 = IPv4Address(ip)
-    except AddressValueError:
-        return _is_public_ipv6(ip)
-    return not any(v4 in network for network in _NOT_PUBLIC_IPV4)
-
-
-def _is_public_ipv6(ip: str) -> bool:
-    try:
-        v6 = IPv6Address(ip)
-    except AddressValueError:
-        return False
-    return (
-        v6.scope_id is None
-        and v6 in _GLOBAL_IPV6
-        and not any(v6 in network for network in _NOT_PUBLIC_IPV6)
-    )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from starlette.requests import HTTPConnection
 
+from pixyproxy.core.addresses import is_loopback
 from pixyproxy.core.exceptions import AuthenticationError
-from pixyproxy.settings import is_loopback
 
 ANONYMOUS = "anonymous"
 _MAX_KEY_CHARS = 512

@@ -78,7 +78,7 @@ def to_fault(error: Exception) -> Fault:
                 headers["WWW-Authenticate"] = "Bearer"
             faults = error.faults if isinstance(error, ConstraintViolationError) else ()
             errors = [fault.as_dict() for fault in faults] or None
-            return Fault(STATUS[type(error)], error.code, error.message, errors, headers)
+            return Fault(_status_of(error), error.code, error.message, errors, headers)
         case HTTPException():
             title = HTTPStatus(error.status_code).phrase
             code = _HTTP_CODES.get(error.status_code) or title.lower().replace(" ", "-")
@@ -86,6 +86,10 @@ def to_fault(error: Exception) -> Fault:
             return Fault(error.status_code, code, message, headers=error.headers)
         case _:
             return Fault(500, INTERNAL_ERROR_CODE, INTERNAL_ERROR_MESSAGE)
+
+
+def _status_of(error: PixyProxyException) -> int:
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 class ExceptionHandler:

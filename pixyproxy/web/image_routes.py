@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault, StillRunningError
-from pixyproxy.core.models import ImageDetail, ImageDetailCreate
+from pixyproxy.core.models import ImageDetail
 from pixyproxy.service.finding.finder import MAX_PAGE_SIZE
 from pixyproxy.web.criteria import Criteria
 from pixyproxy.web.dependencies import (
@@ -92,9 +92,8 @@ async def create_image(
     if wish.n > 1:
         raise ConstraintViolationError([FieldFault("n", _ONE_ONLY)])
     terms.wait_s = request.app.state.sync_wait_s
-    image = ImageDetailCreate.model_construct(**wish.model_dump(exclude={"n"}))
     try:
-        detail = await images.create_image(image, terms)
+        detail = await images.create_image(wish, terms)
     except StillRunningError as error:
         return await tell_still_running(request, error.generation_guid, generations, image_url)
     response.headers["Location"] = f"/image/{detail.guid}"

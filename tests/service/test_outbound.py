@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixyproxy.service.outbound import BoundedTransport, ResponseTooLargeError, is_public_address
+from pixyproxy.core.addresses import is_public_address
+from pixyproxy.service.outbound import BoundedTransport, ResponseTooLargeError
 
 MAX_BYTES = 100_000
 BODY = bytes(range(256)) * 100

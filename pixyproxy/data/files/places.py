@@ -1,28 +1,9 @@
-"""Where images are kept, as an operator names it: a folder, or the URL of an object store."""
+"""From the place that an operator names, a folder or a URL, to the store of images there."""
 
-import re
 from pathlib import Path
 
 from pixyproxy.data.files.folder import FolderStore
 from pixyproxy.data.files.store import ImageStore
-
-SCHEMES = ("s3", "gs", "az")
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)")
-
-
-def read_place(place: str | Path) -> str | Path:
-    """Return a folder, or a URL as it is. Raises ValueError where the URL is of no known kind."""
-    match = _URL.match(str(place))
-    if match is None or isinstance(place, Path):
-        return Path(place)
-    scheme, rest = match.groups()
-    if scheme not in SCHEMES or not re.fullmatch(r"[^/\s@?#]+(/[^\s@?#]*)?", rest):
-        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        raise ValueError(
-            f"must be a folder, or a URL that begins with {known} and names a bucket (and perhaps "
-            "a prefix), without credentials"
-        )
-    return str(place).rstrip("/")
 
 
 def make_store(place: str | Path, *, min_free_mb: int) -> ImageStore:

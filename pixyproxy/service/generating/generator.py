@@ -163,16 +163,16 @@ class ImageGenerator:
         """
         given = {"model": model, "style": style, "quality": quality, "size": size}
         update = {name: value for name, value in given.items() if value is not None}
-        return await self.draw(image_create_request.model_copy(update=update), Terms())
+        wish = validate(GenerationCreate, dict(image_create_request) | update)
+        return await self.draw(wish, Terms())
 
-    async def draw(self, wish: ImageDetailCreate, terms: Terms) -> ImageDetail:
+    async def draw(self, wish: GenerationCreate, terms: Terms) -> ImageDetail:
         """Have one image drawn and wait for it, as long as `terms` say.
 
         Raises what `submit` raises, StillRunningError when the time is over, and else why there
         is no image.
         """
-        create = GenerationCreate.model_construct(**dict(wish))
-        generation = await self.submit(create, terms, is_waited_for=True)
+        generation = await self.submit(wish, terms, is_waited_for=True)
         try:
             progress = await self._wait(generation, terms.wait_s)
         finally:

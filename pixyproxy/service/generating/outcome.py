@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pixyproxy.core.exceptions import (
+    BY_CODE,
     INTERNAL_ERROR_CODE,
-    LEAVES,
     ConstraintViolationError,
     FieldFault,
     GenerationCancelledError,
@@ -116,7 +116,7 @@ def failure_of(generation: Generation) -> Exception:
     error = generation.error
     if generation.status is GenerationStatus.CANCELLED:
         return GenerationCancelledError()
-    if error is None or error.code not in LEAVES:
+    if error is None or error.code not in BY_CODE:
         return RuntimeError(f"generation {generation.guid} failed unforeseen")
     if error.code == ConstraintViolationError.code:
         faults = [
@@ -124,7 +124,7 @@ def failure_of(generation: Generation) -> Exception:
             for fault in error.errors or ()
         ]
         return ConstraintViolationError(faults)
-    return LEAVES[error.code](error.message)
+    return BY_CODE[error.code](error.message)
 
 
 def sum_usages(usages: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

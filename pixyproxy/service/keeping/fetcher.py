@@ -6,7 +6,6 @@ server, or to where the operator allowed.
 
 import asyncio
 import logging
-import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,8 +13,9 @@ from ipaddress import IPv6Address
 
 import httpx2
 
+from pixyproxy.core.addresses import HOST_NAME, is_public_address, parse_allowed
 from pixyproxy.core.exceptions import BadGeneratorResponseError, GeneratorUnavailableError
-from pixyproxy.service.outbound import BoundedTransport, ResponseTooLargeError, is_public_address
+from pixyproxy.service.outbound import BoundedTransport, ResponseTooLargeError
 from pixyproxy.service.pictures.check import MAX_IMAGE_BYTES
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,6 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 _ATTEMPTS = 3
 _TIMEOUTS = httpx2.Timeout(30.0, connect=10.0).as_dict()
-_NAME = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 
 
 class _FetchError(Exception):
@@ -197,7 +196,7 @@ def _checked(url: httpx2.URL) -> httpx2.URL:
         raise _FetchError("forbidden-scheme")
     if url.userinfo:
         raise _FetchError("credentials-in-url")
-    if not _NAME.fullmatch(_host(url)):
+    if not HOST_NAME.fullmatch(_host(url)):
         IPv6Address(_host(url).replace("%", "-"))  # a zone id has no business in a URL
     if url.port is not None and not 0 < url.port < 2**16:
         raise _FetchError("malformed-url")
@@ -211,15 +210,3 @@ def _host(url: httpx2.URL) -> str:
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int]:
     return url.scheme, _host(url), url.port or _PORTS[url.scheme]
-
-
-def parse_allowed(entry: str) -> tuple[str, int | None]:
-    """Return the host of `entry`, and its port if it names one. Raises ValueError."""
-    try:
-        _checked(httpx2.URL(f"http://{entry}"))
-        url = httpx2.URL(f"allowed://{entry}")  # http would hide its own port
-        if url.raw_path in (b"", b"/") and not url.fragment:
-            return _host(url), url.port
-    except (_FetchError, httpx2.InvalidURL, ValueError):
-        pass
-    raise ValueError("must be host or host:port, with an IPv6 address in brackets")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pixyproxy.core.models import ImageDetailCreate
+from pixyproxy.core.models import GenerationCreate
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ImageProvider(Protocol):
 
     name: str
 
-    def prepare(self, image: ImageDetailCreate) -> GenerationRequest:
+    def prepare(self, image: GenerationCreate) -> GenerationRequest:
         """Check what is asked for against the model's profile, and add the profile's defaults.
 
         Costs nothing and sends nothing. Raises ConstraintViolationError with a fault for each

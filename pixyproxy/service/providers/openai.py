@@ -21,7 +21,7 @@ import openai
 import orjson
 import pybase64
 
-from pixyproxy.core.models import MAX_IMAGES, MAX_PROMPT_CHARS, ImageDetailCreate
+from pixyproxy.core.models import MAX_IMAGES, MAX_PROMPT_CHARS, GenerationCreate
 from pixyproxy.service.outbound import BoundedTransport
 from pixyproxy.service.providers import GenerationRequest, ProviderAnswer, ProviderImage
 from pixyproxy.service.providers.openai_failures import (
@@ -114,7 +114,7 @@ class OpenAIProvider:
         self._client.organization = self._client.project = None
         self._client._custom_headers = {}  # noqa: SLF001  the SDK puts OPENAI_CUSTOM_HEADERS here
 
-    def prepare(self, image: ImageDetailCreate) -> GenerationRequest:
+    def prepare(self, image: GenerationCreate) -> GenerationRequest:
         """Check against the profile of the model asked for, or else of the default model."""
         model = image.model or self._default_model
         return profile_for(model).prepare(image, model)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
-from pixyproxy.core.models import MAX_IMAGES, MAX_PROMPT_CHARS, ImageDetailCreate
+from pixyproxy.core.models import MAX_IMAGES, MAX_PROMPT_CHARS, GenerationCreate
 from pixyproxy.service.providers import GenerationRequest
 
 PARAMETERS: Final = (
@@ -24,7 +24,7 @@ PARAMETERS: Final = (
     "output_compression",
     "moderation",
 )
-"""The fields of ImageDetailCreate that are sent to a model beside its name and the prompt."""
+"""The fields of GenerationCreate that are sent to a model beside its name and the prompt."""
 
 CHOICES: Final = ("quality", "style", "background", "output_format", "moderation")
 """The parameters that a model takes a list of words for."""
@@ -89,7 +89,7 @@ class Profile:
     defaults: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """What is sent where the caller leaves a parameter out; the model decides the rest."""
 
-    def prepare(self, image: ImageDetailCreate, model: str) -> GenerationRequest:
+    def prepare(self, image: GenerationCreate, model: str) -> GenerationRequest:
         """What to send to `model` for `image`: what the caller set, and this profile's defaults.
 
         Raises ConstraintViolationError with a fault for each field that the model would refuse.
@@ -107,7 +107,7 @@ class Profile:
             model=model, prompt=image.prompt, parameters=parameters, max_n=self.max_n
         )
 
-    def _faults(self, image: ImageDetailCreate) -> Iterator[FieldFault]:
+    def _faults(self, image: GenerationCreate) -> Iterator[FieldFault]:
         if len(image.prompt) > self.max_prompt_chars:
             yield FieldFault(
                 "prompt",
@@ -128,7 +128,7 @@ class Profile:
             named = "".join(f"'{name}' or " for name in self.size)
             yield FieldFault("size", f"must be {named}{self.free_size}")
 
-    def _format_faults(self, image: ImageDetailCreate) -> Iterator[FieldFault]:
+    def _format_faults(self, image: GenerationCreate) -> Iterator[FieldFault]:
         """What does not go with the output format, which is PNG where the caller names none."""
         if self.output_format is None:
             return

@@ -10,7 +10,7 @@ from io import BytesIO
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from pixyproxy import __version__
-from pixyproxy.core.models import ImageDetailCreate
+from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.pictures.provenance import ALGORITHMIC, PNG_XMP, make_xmp
 from pixyproxy.service.providers import GenerationRequest, ProviderAnswer, ProviderImage
 from pixyproxy.service.providers.profiles import SKETCH
@@ -32,7 +32,7 @@ class SketchProvider:
 
     name = "sketch"
 
-    def prepare(self, image: ImageDetailCreate) -> GenerationRequest:
+    def prepare(self, image: GenerationCreate) -> GenerationRequest:
         """Check against the sketch's profile; the model is `sketch`, whatever was asked for."""
         return SKETCH.prepare(image, self.name)
 

@@ -13,7 +13,7 @@ from pixyproxy.core.exceptions import (
     PixyProxyException,
 )
 from pixyproxy.core.guid import is_guid
-from pixyproxy.core.models import ImageDetail, ImageDetailCreate
+from pixyproxy.core.models import GenerationCreate, ImageDetail
 from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.service.generating.generator import ImageGenerator, Terms
@@ -55,7 +55,7 @@ class ImageService:
         self._away_until = float("-inf")
 
     async def create_image(
-        self, image: ImageDetailCreate, terms: Terms | None = None
+        self, image: GenerationCreate, terms: Terms | None = None
     ) -> ImageDetail:
         """Check what is asked for once more, have it drawn, keep it and return it.
 
@@ -64,7 +64,7 @@ class ImageService:
         terms = terms or Terms()
         terms.check()
         asked_at = time.monotonic()
-        detail = await self._generator.draw(validate(ImageDetailCreate, dict(image)), terms)
+        detail = await self._generator.draw(validate(GenerationCreate, dict(image)), terms)
         self._remember(detail, asked_at)
         return detail
 

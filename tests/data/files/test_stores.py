@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from pixyproxy.core import make_guid
+from pixyproxy.core.addresses import read_place
 from pixyproxy.core.exceptions import ImageStoreError
 from pixyproxy.core.models import ContentType
-from pixyproxy.data.files.places import make_store, read_place
+from pixyproxy.data.files.places import make_store
 from pixyproxy.data.files.store import Digest, ImageStore
 from tests.support.object_storage import ObjectStorage
 

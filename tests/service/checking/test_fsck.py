@@ -14,7 +14,7 @@ import pytest
 from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import ImageNotFoundError
-from pixyproxy.core.models import GenerationStatus, ImageDetail, ImageDetailCreate
+from pixyproxy.core.models import GenerationCreate, GenerationStatus, ImageDetail
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.files.folder import FolderStore
 from pixyproxy.data.init import Database
@@ -42,7 +42,7 @@ class Kept:
         return raw(self._url, statement)
 
     async def draw(self, prompt: str = "a fox") -> ImageDetail:
-        wish = ImageDetailCreate(prompt=prompt, size="128x96")
+        wish = GenerationCreate(prompt=prompt, size="128x96")
         image = await self.services.images.create_image(wish)
         async with asyncio.timeout(10):
             while self.path(image, "json").exists():  # it tidies up after it has answered

@@ -28,7 +28,6 @@ from pixyproxy.core.models import (
     Generation,
     GenerationCreate,
     GenerationStatus,
-    ImageDetailCreate,
 )
 from pixyproxy.data.files.folder import FolderStore
 from pixyproxy.data.init import open_database
@@ -230,7 +229,7 @@ async def test_after_failures_to_connect_the_circuit_opens_and_callers_are_told_
             while not services.generator.circuit.is_open:
                 await asyncio.sleep(0.02)
         with pytest.raises(GeneratorUnavailableError, match="in a row") as caught:
-            await services.images.create_image(ImageDetailCreate(prompt="a fox"))
+            await services.images.create_image(GenerationCreate(prompt="a fox"))
         assert caught.value.retry_after_s
         verdicts = await services.health.check()
         assert verdicts["generator"] == "generator-unavailable"
@@ -284,7 +283,7 @@ async def test_the_same_key_gives_the_same_generation_however_many_send_it_at_on
     await end_of(services, found[0].guid)
     assert model_server.posts == 1
     image = await services.images.create_image(
-        ImageDetailCreate(prompt="a fox"), terms := Terms("me", idempotency_key="key-1")
+        GenerationCreate(prompt="a fox"), terms := Terms("me", idempotency_key="key-1")
     )
     assert terms.replayed
     assert image.generation_guid == found[0].guid
@@ -319,7 +318,7 @@ async def test_who_does_not_wait_long_enough_is_told_its_name(
 ) -> None:
     model_server.answer_with(ms.after_release(ms.image()))
     with pytest.raises(StillRunningError) as caught:
-        await services.images.create_image(ImageDetailCreate(prompt="a fox"), Terms(wait_s=0.2))
+        await services.images.create_image(GenerationCreate(prompt="a fox"), Terms(wait_s=0.2))
     model_server.release()
     ended = await end_of(services, caught.value.generation_guid)
     assert ended.status is GenerationStatus.SUCCEEDED
@@ -439,7 +438,7 @@ async def test_what_a_dead_process_had_stored_gets_its_row(
     dead: DeadProcess, settings: Settings, model_server: ModelServer
 ) -> None:
     async with open_services(settings) as services:
-        image = await services.images.create_image(ImageDetailCreate(prompt="another fox"))
+        image = await services.images.create_image(GenerationCreate(prompt="another fox"))
         data = bytes(await services.images.read_content(image))
     attempt = dead.attempt(n=2, image_guids=(make_guid(), make_guid()))
     stored = image.model_copy(
@@ -623,9 +622,9 @@ async def test_after_a_rest_callers_who_wait_may_try_the_server_again(
     for _ in range(FAILURES_TO_OPEN):
         circuit.failed()
     with pytest.raises(GeneratorUnavailableError):
-        await services.images.create_image(ImageDetailCreate(prompt="a fox"))
+        await services.images.create_image(GenerationCreate(prompt="a fox"))
     circuit._next_try_at = 0.0  # the rest is over
-    await services.images.create_image(ImageDetailCreate(prompt="a fox"))
+    await services.images.create_image(GenerationCreate(prompt="a fox"))
     assert not circuit.is_open
 
 
@@ -638,7 +637,7 @@ async def test_what_comes_while_the_service_drains_is_left_to_the_next_start(
         queued = await submit(services)
         assert queued.status is GenerationStatus.QUEUED
         with pytest.raises(StillRunningError):
-            await services.images.create_image(ImageDetailCreate(prompt="a fox"))
+            await services.images.create_image(GenerationCreate(prompt="a fox"))
     assert model_server.posts == 0
     async with open_services(settings) as services:
         services.generator.start()
@@ -710,12 +709,10 @@ async def test_also_callers_who_did_not_wait_long_enough_fill_the_queue(
         for _ in range(3):  # one that is queued, and two who may wait
             with pytest.raises(StillRunningError):
                 await services.images.create_image(
-                    ImageDetailCreate(prompt="a fox"), Terms(wait_s=0.05)
+                    GenerationCreate(prompt="a fox"), Terms(wait_s=0.05)
                 )
         with pytest.raises(OverloadedError):
-            await services.images.create_image(
-                ImageDetailCreate(prompt="a fox"), Terms(wait_s=0.05)
-            )
+            await services.images.create_image(GenerationCreate(prompt="a fox"), Terms(wait_s=0.05))
         model_server.release()
 
 

@@ -17,7 +17,7 @@ from pixyproxy.core.exceptions import (
     PixyProxyException,
     PromptRejectedError,
 )
-from pixyproxy.core.models import ImageDetailCreate
+from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.providers import (
     GenerationRequest,
     ImageProvider,
@@ -171,17 +171,17 @@ class TestTheRequest:
 
 class TestPreparing:
     def test_the_default_model(self, provider):
-        request = provider.prepare(ImageDetailCreate(prompt="a cat"))
+        request = provider.prepare(GenerationCreate(prompt="a cat"))
         assert request == GenerationRequest("gpt-image-2", "a cat", {}, n=1, max_n=10)
 
     def test_the_callers_model(self, provider):
-        request = provider.prepare(ImageDetailCreate(prompt="a cat", model="dall-e-3"))
+        request = provider.prepare(GenerationCreate(prompt="a cat", model="dall-e-3"))
         assert request.model == "dall-e-3"
         assert request.parameters["style"] == "vivid"
 
     def test_a_bad_field_costs_nothing(self, server, provider):
         with pytest.raises(ConstraintViolationError):
-            provider.prepare(ImageDetailCreate(prompt="a cat", quality="hd"))
+            provider.prepare(GenerationCreate(prompt="a cat", quality="hd"))
         assert server.posts == 0
 
 

@@ -6,7 +6,7 @@ from openai.types import ImageModel
 from openai.types.image_generate_params import ImageGenerateParamsBase
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
-from pixyproxy.core.models import MAX_IMAGES, ImageDetailCreate
+from pixyproxy.core.models import MAX_IMAGES, GenerationCreate
 from pixyproxy.service.providers.profiles import (
     CHOICES,
     FAMILIES,
@@ -33,7 +33,7 @@ def words_of_the_sdk(name: str) -> set[str]:
 
 
 def parameters(model: str, **fields) -> dict:
-    image = ImageDetailCreate(prompt="a cat", **fields)
+    image = GenerationCreate(prompt="a cat", **fields)
     return dict(profile_for(model).prepare(image, model).parameters)
 
 
@@ -41,7 +41,7 @@ def faults(profile: Profile | str, prompt: str = "a cat", **fields) -> dict[str,
     if isinstance(profile, str):
         profile = profile_for(profile)
     with pytest.raises(ConstraintViolationError) as caught:
-        profile.prepare(ImageDetailCreate(prompt=prompt, **fields), "some-model")
+        profile.prepare(GenerationCreate(prompt=prompt, **fields), "some-model")
     assert len({fault.field for fault in caught.value.faults}) == len(caught.value.faults)
     return {fault.field: fault for fault in caught.value.faults}
 
@@ -81,13 +81,13 @@ class TestAgainstTheSDK:
     ],
 )
 def test_how_many_images_one_call_draws(model, most):
-    request = profile_for(model).prepare(ImageDetailCreate(prompt="a cat"), model)
+    request = profile_for(model).prepare(GenerationCreate(prompt="a cat"), model)
     assert (request.n, request.max_n) == (1, most)
     assert "n" not in request.parameters
 
 
 def test_the_sketch_draws_ten_by_one_call():
-    assert SKETCH.prepare(ImageDetailCreate(prompt="a cat"), "sketch").max_n == 10
+    assert SKETCH.prepare(GenerationCreate(prompt="a cat"), "sketch").max_n == 10
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_an_unknown_model_gets_whatever_was_set():
 
 
 def test_the_request_names_the_model_and_the_prompt():
-    request = profile_for("gpt-image-2").prepare(ImageDetailCreate(prompt=" a cat "), "gpt-image-2")
+    request = profile_for("gpt-image-2").prepare(GenerationCreate(prompt=" a cat "), "gpt-image-2")
     assert (request.model, request.prompt) == ("gpt-image-2", " a cat ")
 
 
@@ -158,7 +158,7 @@ def test_the_request_names_the_model_and_the_prompt():
 )
 def test_the_longest_prompt(model, limit):
     profile = profile_for(model)
-    profile.prepare(ImageDetailCreate(prompt="ä" * limit), model)
+    profile.prepare(GenerationCreate(prompt="ä" * limit), model)
     if limit < 32_000:
         assert f"{limit:,}" in faults(model, prompt="ä" * (limit + 1))["prompt"].message
 
@@ -214,7 +214,7 @@ class TestOutputFormat:
 
     @pytest.mark.parametrize("output_format", ["jpeg", "webp"])
     def test_others_are(self, profile, output_format):
-        image = ImageDetailCreate(prompt="x", output_format=output_format, output_compression=50)
+        image = GenerationCreate(prompt="x", output_format=output_format, output_compression=50)
         assert profile.prepare(image, "m").parameters["output_compression"] == 50
 
     def test_jpeg_is_not_transparent(self, profile):
@@ -223,7 +223,7 @@ class TestOutputFormat:
 
     @pytest.mark.parametrize("fields", [{}, {"output_format": "png"}, {"output_format": "webp"}])
     def test_others_may_be(self, profile, fields):
-        image = ImageDetailCreate(prompt="x", background="transparent", **fields)
+        image = GenerationCreate(prompt="x", background="transparent", **fields)
         assert profile.prepare(image, "m").parameters["background"] == "transparent"
 
 
@@ -280,7 +280,7 @@ def test_sizes_of_models_with_a_list(model, size):
 
 @pytest.mark.parametrize("size", ["auto", "64x64", "64x4096", "4000x4000", "65x77"])
 def test_sizes_the_sketch_draws(size):
-    assert SKETCH.prepare(ImageDetailCreate(prompt="x", size=size), "m").parameters["size"] == size
+    assert SKETCH.prepare(GenerationCreate(prompt="x", size=size), "m").parameters["size"] == size
 
 
 @pytest.mark.parametrize("size", ["63x64", "64x4097", "4096x4096", "big"])

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageChops, ImageFont, ImageStat
 
 from pixyproxy.core.exceptions import ConstraintViolationError
-from pixyproxy.core.models import MAX_PROMPT_CHARS, ImageDetailCreate
+from pixyproxy.core.models import MAX_PROMPT_CHARS, GenerationCreate
 from pixyproxy.service.providers import GenerationRequest
 from pixyproxy.service.providers.sketch import SketchProvider, caption_lines
 
@@ -28,7 +28,7 @@ PROMPTS = (
 
 
 async def sketch(prompt: str, **parameters) -> bytes:
-    image = ImageDetailCreate(prompt=prompt, **{"size": "256x256", **parameters})
+    image = GenerationCreate(prompt=prompt, **{"size": "256x256", **parameters})
     (data,) = await sketches(SketchProvider().prepare(image))
     return data
 
@@ -181,7 +181,7 @@ def test_caption_quotes_what_the_font_can_draw():
 
 
 def test_model_is_always_recorded_as_sketch():
-    image = ImageDetailCreate(prompt="a cat", model="gpt-image-2", quality="high", style="vivid")
+    image = GenerationCreate(prompt="a cat", model="gpt-image-2", quality="high", style="vivid")
     request = SketchProvider().prepare(image)
     assert (request.model, request.prompt) == ("sketch", "a cat")
     assert request.parameters == {"quality": "high", "style": "vivid"}
@@ -190,5 +190,5 @@ def test_model_is_always_recorded_as_sketch():
 @pytest.mark.parametrize("size", ["63x64", "4097x64", "4096x4000", "big", "10", "-64x64"])
 def test_bad_size_is_a_fault(size):
     with pytest.raises(ConstraintViolationError) as caught:
-        SketchProvider().prepare(ImageDetailCreate(prompt="a cat", size=size))
+        SketchProvider().prepare(GenerationCreate(prompt="a cat", size=size))
     assert [fault.field for fault in caught.value.faults] == ["size"]
