@@ -36,8 +36,8 @@ bench: $(VENV)/dev.stamp ## run the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(VENV)/dev.stamp ## renew the locked dependencies
-	@$(COMPILE) --upgrade -o requirements.txt
 	@$(COMPILE) --upgrade --group dev -o requirements-dev.txt
+	@$(COMPILE) --upgrade --constraint requirements-dev.txt -o requirements.txt
 
 schema: $(VENV)/dev.stamp ## write schema.graphql anew
 	@$(BIN)/pixyproxy export-schema > schema.graphql
