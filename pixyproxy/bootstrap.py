@@ -12,12 +12,14 @@ from pixyproxy.data.init import open_database
 from pixyproxy.data.repositories.curation import CurationRepository
 from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepository
+from pixyproxy.data.repositories.secrets import get_secret
 from pixyproxy.data.repositories.transfers import TransferRepository
 from pixyproxy.data.search.blocks import Archive
 from pixyproxy.service.checking.files import FileCheck
 from pixyproxy.service.checking.fsck import Fsck
 from pixyproxy.service.curating.curation import Curation
 from pixyproxy.service.curating.housekeeping import Housekeeping
+from pixyproxy.service.finding.cursors import Cursors
 from pixyproxy.service.finding.finder import ImageFinder
 from pixyproxy.service.generating.generations import GenerationService
 from pixyproxy.service.generating.generator import ImageGenerator
@@ -75,6 +77,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(database.aclose)
         await database.migrate()
+        async with database.open_context() as context:
+            cursors = Cursors(await get_secret(context, "cursors"))
         repository = ImageRepository(database.open_context)
         archive = Archive(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))
         key = settings.openai_api_key
@@ -128,7 +132,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(housekeeping.aclose)
         yield Services(
             images=images,
-            finder=ImageFinder(repository),
+            finder=ImageFinder(repository, cursors=cursors),
             curation=curation,
             housekeeping=housekeeping,
             generations=GenerationService(repository, generations, generator=generator),

@@ -46,8 +46,8 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A running generation, and who is to run it."""
+class LeasedGeneration:
+    """A running generation, by its GUID, and who is to run it."""
 
     guid: str
     lease: Lease
@@ -127,22 +127,26 @@ class GenerationRepository:
         """Return the GUIDs of the generations that have waited longest."""
         return [row[0] for row in await context.execute(_QUEUED, {"limit": limit})]
 
-    async def list_stale(self, context: DatabaseContext, now: datetime, limit: int) -> list[Held]:
+    async def list_stale(
+        self, context: DatabaseContext, now: datetime, limit: int
+    ) -> list[LeasedGeneration]:
         """Return the running generations whose runner has let its lease run out."""
         rows = await context.execute(_STALE, {"now": now, "limit": limit})
-        return [Held(row[0], Lease(row[1], row[2])) for row in rows]
+        return [LeasedGeneration(row[0], Lease(row[1], row[2])) for row in rows]
 
     async def claim(self, context: DatabaseContext, guid: str, lease: Lease, now: datetime) -> bool:
         """Take up a queued generation, or return False where it is not queued any more."""
         parameters = {"guid_": guid, "runner_": lease.runner, "until": lease.until, "now": now}
         return await context.change(_CLAIM, parameters) == 1
 
-    async def take_over(self, context: DatabaseContext, held: Held, lease: Lease) -> bool:
+    async def take_over(
+        self, context: DatabaseContext, leased: LeasedGeneration, lease: Lease
+    ) -> bool:
         """Take over a running generation, or return False where somebody else has."""
         parameters = {
-            "guid_": held.guid,
-            "old_runner": held.lease.runner,
-            "old_until": held.lease.until,
+            "guid_": leased.guid,
+            "old_runner": leased.lease.runner,
+            "old_until": leased.lease.until,
             "runner_": lease.runner,
             "until": lease.until,
         }

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pixyproxy.core.exceptions import ImageNotFoundError, ImageStoreError
 from pixyproxy.core.models import ContentType
+from pixyproxy.data.files.layout import FileName
 from pixyproxy.data.files.store import Digest, ImageStore
 from pixyproxy.data.repositories.images import ImageFile, ImageRepositoryInterface
 from pixyproxy.data.search.criteria import ImageSearch
@@ -62,7 +63,7 @@ class Checked:
     """The last of these rows."""
 
 
-class Announced(Protocol):
+class ExpectedFile(Protocol):
     """What a file ought to be."""
 
     @property
@@ -167,7 +168,7 @@ class FileCheck:
         return [*faults, fault] if fault else faults
 
 
-def compare(file: Announced, found: Digest | None) -> Fault | None:
+def compare(file: ExpectedFile, found: Digest | None) -> Fault | None:
     """Return what is wrong with a file, if anything is."""
     if found is None:
         code, detail = FaultCode.MISSING_FILE, "its row has no file"
@@ -182,7 +183,7 @@ def compare(file: Announced, found: Digest | None) -> Fault | None:
     return Fault(code, detail, file.guid, path_of(file))
 
 
-def unreadable(file: Announced, error: ImageStoreError) -> Fault:
+def unreadable(file: ExpectedFile, error: ImageStoreError) -> Fault:
     """Return the fault of a file that cannot be read."""
     return Fault(FaultCode.UNREADABLE_FILE, why(error), file.guid, path_of(file))
 
@@ -202,14 +203,9 @@ async def confirmed(
     return [fault for fault in faults if fault in again]
 
 
-def path_of(file: Announced) -> str:
+def path_of(file: ExpectedFile) -> str:
     """Return where a file is, from the folder of the images."""
-    return path_in_shard(f"{file.guid}.{file.content_type.extension}")
-
-
-def path_in_shard(name: str) -> str:
-    """Return where a file of this name is, from the folder of the images."""
-    return f"{name[:2]}/{name[2:4]}/{name}"
+    return FileName(file.guid, file.content_type).path
 
 
 def why(error: ImageStoreError) -> str:

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from pixyproxy.core.exceptions import BadGeneratorResponseError, ImageStoreError
-from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ContentType, Generation, GenerationStatus, ImageDetail
+from pixyproxy.data.files.layout import FileName, shard_path
 from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
@@ -24,7 +24,6 @@ from pixyproxy.service.checking.files import (
     FaultCode,
     FileCheck,
     confirmed,
-    path_in_shard,
     why,
 )
 from pixyproxy.service.generating.generator import ImageGenerator
@@ -36,8 +35,6 @@ SHARDS_AT_ONCE = 32
 """Of a million images, they hold about as many."""
 SHARDS = 0x10000
 STALE_AT_ONCE = 10_000
-_SIDECAR = "json"
-_CONTENT_TYPES = {content_type.extension: content_type for content_type in ContentType}
 
 
 class _UnmendedError(Exception):
@@ -128,41 +125,42 @@ class Fsck:
 
     async def _look_at_shards(self, shards: Collection[str]) -> list[Fault]:
         faults: list[Fault] = []
-        names: list[str] = []
+        names: list[FileName] = []
         for shard in shards:
             try:
                 found = await self._store.list_shard(shard)
             except ImageStoreError as error:
-                path = f"{shard[:2]}/{shard[2:]}"
+                path = shard_path(shard)
                 faults.append(Fault(FaultCode.UNREADABLE_FOLDER, why(error), path=path))
                 continue
-            for name in filter(_is_ours, found):
-                if name.startswith(shard):
+            for name in filter(None, map(FileName.parse, found)):
+                if name.guid.startswith(shard):
                     names.append(name)
                 else:
                     detail = "it lies in a folder where no row's file is"
-                    path = f"{shard[:2]}/{shard[2:]}/{name}"
-                    faults.append(Fault(FaultCode.FILE_WITHOUT_ROW, detail, name[:36], path))
+                    path = f"{shard_path(shard)}/{name}"
+                    faults.append(Fault(FaultCode.FILE_WITHOUT_ROW, detail, name.guid, path))
         return faults + await self._look_at_names(names)
 
-    async def _look_at_names(self, names: Collection[str]) -> list[Fault]:
-        rows = await self._files.get_files({name[:36] for name in names})
-        with_sidecar = {name[:36] for name in names if name.endswith(_SIDECAR)}
-        with_image = {name[:36] for name in names if not name.endswith(_SIDECAR)}
+    async def _look_at_names(self, names: Collection[FileName]) -> list[Fault]:
+        guids = {name.guid for name in names}
+        rows = await self._files.get_files(guids)
+        with_sidecar = {name.guid for name in names if name.is_sidecar}
+        with_image = {name.guid for name in names if not name.is_sidecar}
         in_work = await self._in_work(with_sidecar - rows.keys())
-        deleted = await self._get_deleted({name[:36] for name in names} - rows.keys())
+        deleted = await self._get_deleted(guids - rows.keys())
         faults = []
         for name in names:
-            guid, _, extension = name.partition(".")
+            guid = name.guid
             row = rows.get(guid)
             if guid in deleted:
                 code, detail = FaultCode.DELETED_FILE, "its image was deleted"
-            elif extension != _SIDECAR:
+            elif not name.is_sidecar:
                 code = FaultCode.FILE_WITHOUT_ROW
                 if row is None:
                     has_sidecar = "a" if guid in with_sidecar else "no"
                     detail = f"no row knows it; it has {has_sidecar} sidecar"
-                elif row.content_type.extension != extension:
+                elif row.content_type is not name.content_type:
                     detail = f"its row's file is .{row.content_type.extension}"
                 else:
                     continue
@@ -173,7 +171,7 @@ class Fsck:
             else:
                 continue
             if guid not in in_work:
-                faults.append(Fault(code, detail, guid=guid, path=path_in_shard(name)))
+                faults.append(Fault(code, detail, guid=guid, path=name.path))
         return faults
 
     async def _in_work(self, guids: Iterable[str]) -> set[str]:
@@ -204,7 +202,7 @@ class Fsck:
                 case FaultCode.FILE_WITHOUT_ROW:
                     await self._write_row(guid, fault.path)
                 case FaultCode.DELETED_FILE:
-                    await self._delete(guid, fault.path or "")
+                    await self._delete(fault.path or "")
                 case FaultCode.SIDECAR_LEFT:
                     await self._store.drop_sidecar(guid)
                 case FaultCode.SIDECAR_WITHOUT_FILE:
@@ -220,7 +218,7 @@ class Fsck:
     async def _write_row(self, guid: str, path: str | None) -> None:
         """Write the row that a file's sidecar tells, if the file is what the sidecar announces."""
         image = await self._read_sidecar(guid)
-        if path != path_in_shard(f"{guid}.{image.content_type.extension}"):
+        if path != FileName(guid, image.content_type).path:
             raise _UnmendedError("its sidecar tells of another file")
         image = await self._compare(image)
         generation = await self._generation_of(image)
@@ -234,13 +232,13 @@ class Fsck:
             await context.commit_transaction()
         await self._store.drop_sidecar(guid)
 
-    async def _delete(self, guid: str, path: str) -> None:
+    async def _delete(self, path: str) -> None:
         """Remove what a deletion left; housekeeping writes down that it is gone."""
-        extension = path.rpartition(".")[2]
-        if extension == _SIDECAR:
-            await self._store.drop_sidecar(guid)
-        else:
-            await self._store.delete(guid, _CONTENT_TYPES[extension])
+        match FileName.parse(path.rpartition("/")[2]):
+            case FileName(guid, None):
+                await self._store.drop_sidecar(guid)
+            case FileName(guid, ContentType() as content_type):
+                await self._store.delete(guid, content_type)
 
     async def _compare(self, image: ImageDetail) -> ImageDetail:
         """Raise unless the file is what its sidecar says; return what more can be said of it."""
@@ -307,9 +305,3 @@ def _succeeded(generation: Generation, image: ImageDetail) -> Generation:
             "finished_at": datetime.now(UTC),
         }
     )
-
-
-def _is_ours(name: str) -> bool:
-    """Tell whether a file's name is one that the service gives to images and sidecars."""
-    guid, _, extension = name.partition(".")
-    return is_guid(guid) and extension in {*_CONTENT_TYPES, _SIDECAR}

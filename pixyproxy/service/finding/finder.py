@@ -14,7 +14,7 @@ from pixyproxy.core.text import words
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.data.search.criteria import ImageSearch, Orientation
 from pixyproxy.data.search.index import Span
-from pixyproxy.service.finding.cursors import make_cursor, read_cursor
+from pixyproxy.service.finding.cursors import Cursors
 from pixyproxy.service.validation import validate
 
 MAX_PAGE = 2**31 - 1
@@ -119,8 +119,9 @@ class Connection:
 class ImageFinder:
     """Lists and searches images. Raises leaves of PixyProxyException."""
 
-    def __init__(self, repository: ImageRepositoryInterface) -> None:
+    def __init__(self, repository: ImageRepositoryInterface, *, cursors: Cursors) -> None:
         self._repository = repository
+        self._cursors = cursors
 
     async def list_images(self, *, page: int, size: int) -> list[ImageDetail]:
         """Return a page of all images, newest first; beyond the end it is empty."""
@@ -166,8 +167,8 @@ class ImageFinder:
         backwards = asked.last is not None
         limit = asked.last if asked.last is not None else asked.first
         limit = _DEFAULT_SIZE if limit is None else limit
-        after = read_cursor(asked.after, "after") if asked.after else None
-        before = read_cursor(asked.before, "before") if asked.before else None
+        after = self._cursors.read(asked.after, "after") if asked.after else None
+        before = self._cursors.read(asked.before, "before") if asked.before else None
         higher, lower = (before, after) if not newest_first else (after, before)
         within = Span(
             above=lower if lower is not None else Span().above,
@@ -178,7 +179,7 @@ class ImageFinder:
         async with self._repository.open_context() as context:
             found = await self._repository.find_images(context, search, within, limit=limit + 1)
         more, found = len(found) > limit, found[:limit]
-        edges = [Edge(image, make_cursor(id_)) for id_, image in found]
+        edges = [Edge(image, self._cursors.make(id_)) for id_, image in found]
         if backwards:
             edges.reverse()
         return Connection(

@@ -39,7 +39,7 @@ from pixyproxy.core.tasks import end_tasks
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.files.folder import FolderStore
 from pixyproxy.data.files.store import ImageStore
-from pixyproxy.data.repositories.generations import GenerationRepository, Held, Origin
+from pixyproxy.data.repositories.generations import GenerationRepository, LeasedGeneration, Origin
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.service.generating.circuit import Circuit
 from pixyproxy.service.generating.outcome import describe, failure_of
@@ -576,7 +576,7 @@ class ImageGenerator:
                 return settling
             settling += [self._launch(run, run.settle()) for run in runs]
 
-    async def _take_over(self, held: Held) -> GenerationRun | None:
+    async def _take_over(self, held: LeasedGeneration) -> GenerationRun | None:
         """Take over what a dead process left; None where another process was quicker."""
         lease = self._tools.lease()
         async with self._generations.open_context() as context:

@@ -5,7 +5,7 @@ import hashlib
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-from pixyproxy.core.exceptions import ImageStoreError
+from pixyproxy.core.exceptions import ImageStoreError, MissingFileError
 from pixyproxy.core.models import ImageDetail
 from pixyproxy.data.files.store import Digest, ImageStore
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
@@ -183,10 +183,10 @@ class Export:
             return None
         try:
             data = await self._store.read(image.guid, image.content_type)
-        except ImageStoreError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                return unreadable(image, error)
+        except MissingFileError:
             data = None
+        except ImageStoreError as error:
+            return unreadable(image, error)
         fault = await asyncio.to_thread(_compare, image, data)
         return fault or data
 

@@ -19,6 +19,7 @@ import orjson
 from pydantic import BaseModel, Field, model_validator
 
 from pixyproxy.core.models import Attempt, Choice, IdempotencyKey, ImageDetail, Text
+from pixyproxy.data.files.layout import FileName
 from pixyproxy.data.repositories.transfers import MovedGeneration, Tombstone
 from pixyproxy.service.keeping.storable import Guid, JsonObject, Moment
 
@@ -175,8 +176,7 @@ def part_path(kind: Kind, number: int) -> str:
 
 def file_path(image: ImageDetail) -> str:
     """Return where the file of an image is."""
-    name = f"{image.guid}.{image.content_type.extension}"
-    return f"{FILES}/{name[:2]}/{name[2:4]}/{name}"
+    return f"{FILES}/{FileName(image.guid, image.content_type).path}"
 
 
 def _json(value: object) -> bytes:

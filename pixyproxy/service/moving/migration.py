@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 
-from pixyproxy.core.exceptions import ImageStoreError
+from pixyproxy.core.exceptions import ImageStoreError, MissingFileError
 from pixyproxy.data.files.store import Digest, ImageStore
 from pixyproxy.data.repositories.images import ImageFile, ImageRepositoryInterface
 from pixyproxy.service.checking.files import Fault, FileCheck, compare, unreadable
@@ -40,10 +40,11 @@ class ImageMigration(FileCheck):
                 return []
             try:
                 data = bytes(await self._source.read(file.guid, file.content_type))
-            except ImageStoreError as error:
-                missing = isinstance(error.__cause__, FileNotFoundError)
-                fault = compare(file, None) if missing else unreadable(file, error)
+            except MissingFileError:
+                fault = compare(file, None)
                 return [fault] if fault else []
+            except ImageStoreError as error:
+                return [unreadable(file, error)]
             sha256 = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
             if fault := compare(file, Digest(len(data), sha256)):
                 return [fault]

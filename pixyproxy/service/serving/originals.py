@@ -10,6 +10,7 @@ from pixyproxy.core.exceptions import (
     ImageGoneError,
     ImageNotFoundError,
     ImageStoreError,
+    MissingFileError,
     PixyProxyException,
 )
 from pixyproxy.core.guid import is_guid
@@ -102,9 +103,8 @@ class ImageService:
         """
         try:
             content = await self._store.read(image.guid, image.content_type)
-        except ImageStoreError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                await self._ask(image.guid)
+        except MissingFileError:
+            await self._ask(image.guid)
             raise
         if len(content) != image.byte_size:
             raise ImageStoreError from OSError(f"{image.guid} has {len(content)} bytes")

@@ -17,7 +17,7 @@ from pixyproxy.core.exceptions import (
 )
 from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.data.files.streaming import stream_file
-from pixyproxy.data.files.variants import Kept, VariantStore
+from pixyproxy.data.files.variants import VariantFile, VariantStore
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.service.pictures.check import check_image
 from pixyproxy.service.pictures.rendering import Plan, recipe, render
@@ -220,5 +220,5 @@ class Variants:
             task.exception()  # whoever asked may have gone away
 
 
-def _bytes_of(files: Collection[Kept]) -> int:
+def _bytes_of(files: Collection[VariantFile]) -> int:
     return sum(kept.byte_size for kept in files)
