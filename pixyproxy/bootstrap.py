@@ -25,9 +25,9 @@ from pixyproxy.service.health import Health
 from pixyproxy.service.keeping.fetcher import ImageFetcher
 from pixyproxy.service.moving.exporting import Export
 from pixyproxy.service.moving.importing import Importer
+from pixyproxy.service.moving.importing_pictures import PictureImporter
 from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.migration import ImageMigration
-from pixyproxy.service.moving.pictures import PictureImporter
 from pixyproxy.service.moving.targets import Target
 from pixyproxy.service.providers.sketch import SketchProvider
 from pixyproxy.service.serving.originals import ImageService

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.service.moving.test_prompts import AUTOMATIC
-from tests.service.moving.test_prompts import png as png_with
+from tests.service.moving.test_foreign_metadata import AUTOMATIC
+from tests.service.moving.test_foreign_metadata import png as png_with
 from tests.support.archives import Archive
 from tests.support.model_server import picture
 

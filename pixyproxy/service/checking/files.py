@@ -49,8 +49,8 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """How far the check has come: so many more rows, or shard folders, are checked."""
+class CheckProgress:
+    """How many more rows, or shard folders, are checked, and how far the stage has come."""
 
     stage: str
     count: int
@@ -62,7 +62,7 @@ class Checked:
     """The last of these rows."""
 
 
-class Announced(Protocol):
+class ExpectedFile(Protocol):
     """What a file ought to be."""
 
     @property
@@ -94,7 +94,7 @@ class FileCheck:
 
     async def run(
         self, *, after: str | None = None, mb_per_s: float | None = None
-    ) -> AsyncGenerator[Fault | Checked, None]:
+    ) -> AsyncGenerator[Fault | CheckProgress, None]:
         """Yield each fault, and how far it is, in the order of the rows; those after a GUID's.
 
         At most so many megabytes (10^6 bytes) are read a second, on average.
@@ -122,7 +122,9 @@ class FileCheck:
                 for fault in await confirmed(self._look, guids, lambda fault: fault.guid or ""):
                     yield fault
                 size = sum(file.byte_size for file in files.values())
-                yield Checked("rows", len(some), min(1, some[-1][0] / last_id), size, guids[-1])
+                yield CheckProgress(
+                    "rows", len(some), min(1, some[-1][0] / last_id), size, guids[-1]
+                )
                 if mb_per_s is not None:
                     # What a slow disk has lost is not caught up with a burst.
                     due = max(due, loop.time() - 1) + size / (mb_per_s * 1e6)
@@ -167,7 +169,7 @@ class FileCheck:
         return [*faults, fault] if fault else faults
 
 
-def compare(file: Announced, found: Digest | None) -> Fault | None:
+def compare(file: ExpectedFile, found: Digest | None) -> Fault | None:
     """Return what is wrong with a file, if anything is."""
     if found is None:
         code, detail = FaultCode.MISSING_FILE, "its row has no file"
@@ -182,7 +184,7 @@ def compare(file: Announced, found: Digest | None) -> Fault | None:
     return Fault(code, detail, file.guid, path_of(file))
 
 
-def unreadable(file: Announced, error: ImageStoreError) -> Fault:
+def unreadable(file: ExpectedFile, error: ImageStoreError) -> Fault:
     """Return the fault of a file that cannot be read."""
     return Fault(FaultCode.UNREADABLE_FILE, why(error), file.guid, path_of(file))
 
@@ -202,7 +204,7 @@ async def confirmed(
     return [fault for fault in faults if fault in again]
 
 
-def path_of(file: Announced) -> str:
+def path_of(file: ExpectedFile) -> str:
     """Return where a file is, from the folder of the images."""
     return path_in_shard(f"{file.guid}.{file.content_type.extension}")
 

@@ -19,7 +19,7 @@ from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.service.checking.files import (
-    Checked,
+    CheckProgress,
     Fault,
     FaultCode,
     FileCheck,
@@ -64,7 +64,7 @@ class Fsck:
         self._generator = generator
         self._files = FileCheck(repository, store=store, has_generations_checked=True)
 
-    async def run(self, *, repair: bool) -> AsyncGenerator[Fault | Checked, None]:
+    async def run(self, *, repair: bool) -> AsyncGenerator[Fault | CheckProgress, None]:
         """Yield each fault, mended where `repair` says so and it can be, and how far it is.
 
         Raises a StorageException where the database, or the folder, is unavailable.
@@ -104,12 +104,12 @@ class Fsck:
 
     # Rows
 
-    def _check_rows(self, *, repair: bool) -> AsyncIterator[Fault | Checked]:
+    def _check_rows(self, *, repair: bool) -> AsyncIterator[Fault | CheckProgress]:
         return self._files.run()
 
     # Files
 
-    async def _check_files(self, *, repair: bool) -> AsyncIterator[Fault | Checked]:
+    async def _check_files(self, *, repair: bool) -> AsyncIterator[Fault | CheckProgress]:
         unreadable: list[Fault] = []
 
         def note(path: str, error: OSError) -> None:
@@ -122,7 +122,7 @@ class Fsck:
         ):
             for fault in await confirmed(self._look_at_shards, shards):
                 yield await self._mend(fault) if repair else fault
-            yield Checked("folders", len(shards), (int(shards[-1], 16) + 1) / SHARDS)
+            yield CheckProgress("folders", len(shards), (int(shards[-1], 16) + 1) / SHARDS)
         for fault in unreadable:
             yield fault
 

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO, Protocol
 
-from pixyproxy.service.moving.folder import Folder
-from pixyproxy.service.moving.layout import (
+from pixyproxy.service.moving.export_format import (
     END,
     HEAD,
     MAX_PART_BYTES,
@@ -20,6 +19,7 @@ from pixyproxy.service.moving.layout import (
     check_head,
     part_path,
 )
+from pixyproxy.service.moving.untrusted_folder import UntrustedFolder
 
 MAX_HEAD_BYTES = 4096
 _PART = re.compile(rf"({'|'.join(Kind)})/[0-9]{{6,12}}\.jsonl", re.ASCII)
@@ -48,7 +48,7 @@ class Source(Protocol):
 class FolderSource:
     """An export's folder."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: UntrustedFolder) -> None:
         self._folder = folder
         self.is_complete = False
         self.surplus = 0

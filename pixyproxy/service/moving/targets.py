@@ -13,7 +13,15 @@ import orjson
 
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ImageDetail
-from pixyproxy.service.moving.layout import END, FILES, HEAD, Kind, check_head, file_path, part_path
+from pixyproxy.service.moving.export_format import (
+    END,
+    FILES,
+    HEAD,
+    Kind,
+    check_head,
+    file_path,
+    part_path,
+)
 
 _PART = re.compile(r"[0-9]{6,}\.jsonl")
 _TEMPORARY = ".part"

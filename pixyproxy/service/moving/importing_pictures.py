@@ -16,11 +16,11 @@ from pathlib import PurePosixPath
 from pixyproxy.core.exceptions import BadGeneratorResponseError
 from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.core.text import make_filename
-from pixyproxy.service.moving.embedded import read_embedded
-from pixyproxy.service.moving.folder import Folder
+from pixyproxy.service.moving.embedded_metadata import read_embedded
+from pixyproxy.service.moving.events import ImportFault, ImportFaultCode, TransferProgress
+from pixyproxy.service.moving.foreign_metadata import ForeignMetadata, read_json, read_text
 from pixyproxy.service.moving.intake import Intake
-from pixyproxy.service.moving.layout import Moved, Trouble, TroubleCode
-from pixyproxy.service.moving.prompts import Description, read_json, read_text
+from pixyproxy.service.moving.untrusted_folder import UntrustedFolder
 from pixyproxy.service.pictures.check import MAX_IMAGE_BYTES, check_image
 
 MODEL = "imported"
@@ -49,7 +49,9 @@ class PictureImporter:
     def __init__(self, *, make_intake: Callable[[], Intake]) -> None:
         self._make_intake = make_intake
 
-    async def run(self, folder: Folder) -> AsyncGenerator[Trouble | Moved, None]:
+    async def run(
+        self, folder: UntrustedFolder
+    ) -> AsyncGenerator[ImportFault | TransferProgress, None]:
         """Yield what is not taken in, and how far it is. Raises OSError and a StorageException."""
         intake = self._make_intake()
         await intake.check()
@@ -57,7 +59,7 @@ class PictureImporter:
         found = await asyncio.to_thread(lambda: sorted(_find(folder, unreadable.append)))
         for error in unreadable:
             detail = error.strerror or "it cannot be read"
-            yield Trouble(TroubleCode.UNREADABLE, str(error.filename), detail)
+            yield ImportFault(ImportFaultCode.UNREADABLE, str(error.filename), detail)
         try:
             done = 0
             for some in _groups(found):
@@ -68,26 +70,28 @@ class PictureImporter:
                 images: dict[str, tuple[ImageDetail, bytes]] = {}
                 for picture in pictures:
                     match picture:
-                        case Trouble():
+                        case ImportFault():
                             yield picture
                         case None:
-                            yield Moved("not_images", 1)
+                            yield TransferProgress("not_images", 1)
                         case image, data if image.guid not in images:
                             images[image.guid] = image, data
                         case _:
-                            yield Moved("skipped", 1)
+                            yield TransferProgress("skipped", 1)
                 present, deleted = await intake.known(images)
-                yield Moved("skipped", len(present), done / len(found))
-                yield Moved("stay_deleted", len(deleted))
+                yield TransferProgress("skipped", len(present), done / len(found))
+                yield TransferProgress("stay_deleted", len(deleted))
                 for guid, (image, data) in images.items():
                     if guid not in present.keys() | deleted:
-                        yield Moved("imported", await intake.put(image, data), done / len(found))
-            yield Moved("imported", await intake.flush(), 1)
+                        yield TransferProgress(
+                            "imported", await intake.put(image, data), done / len(found)
+                        )
+            yield TransferProgress("imported", await intake.flush(), 1)
         finally:
             await intake.aclose()
 
 
-def _find(folder: Folder, on_error: Callable[[OSError], None]) -> Iterator[_Found]:
+def _find(folder: UntrustedFolder, on_error: Callable[[OSError], None]) -> Iterator[_Found]:
     for path, status in folder.walk(on_error):
         if PurePosixPath(path).suffix.lower() not in _SIDECARS:
             yield _Found(status.st_mtime_ns // 1000, path, status.st_size)
@@ -107,7 +111,7 @@ def _groups(found: Sequence[_Found]) -> Iterator[list[_Found]]:
         yield group
 
 
-def _read(folder: Folder, file: _Found) -> tuple[ImageDetail, bytes] | Trouble | None:
+def _read(folder: UntrustedFolder, file: _Found) -> tuple[ImageDetail, bytes] | ImportFault | None:
     """Return the picture; or why it is not taken in; or None where it is to be none."""
     is_picture = PurePosixPath(file.path).suffix.lower() in _PICTURES
     if file.size > MAX_IMAGE_BYTES and not is_picture:
@@ -119,12 +123,12 @@ def _read(folder: Folder, file: _Found) -> tuple[ImageDetail, bytes] | Trouble |
         facts = check_image(data)
     except OSError as error:
         detail = error.strerror or "it cannot be read"
-        return Trouble(TroubleCode.UNREADABLE, file.path, detail)
+        return ImportFault(ImportFaultCode.UNREADABLE, file.path, detail)
     except BadGeneratorResponseError:
         if not is_picture:
             return None
         detail = "it is not a whole image of a known format, of up to 32 MiB and 50 megapixels"
-        return Trouble(TroubleCode.DAMAGED, file.path, detail)
+        return ImportFault(ImportFaultCode.DAMAGED, file.path, detail)
     told = _describe(folder, file.path, data)
     digest = hashlib.sha256(data)
     guid = _guid_of(digest.digest())
@@ -148,12 +152,12 @@ def _read(folder: Folder, file: _Found) -> tuple[ImageDetail, bytes] | Trouble |
     return image, data
 
 
-def _describe(folder: Folder, path: str, data: bytes) -> Description:
+def _describe(folder: UntrustedFolder, path: str, data: bytes) -> ForeignMetadata:
     found = _read_sidecars(folder, path) or read_embedded(data)
-    return (found or Description()).cleaned()
+    return (found or ForeignMetadata()).cleaned()
 
 
-def _read_sidecars(folder: Folder, path: str) -> Description | None:
+def _read_sidecars(folder: UntrustedFolder, path: str) -> ForeignMetadata | None:
     """Return what `name.json`, `name.png.json`, `name.txt` or `name.png.txt` tells."""
     base = path[: -len(suffix)] if (suffix := PurePosixPath(path).suffix) else path
     for extension, read in ((".json", read_json), (".txt", read_text)):
