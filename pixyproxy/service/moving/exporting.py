@@ -1,18 +1,18 @@
 """Exporting: everything that is kept, read page by page while the service goes on."""
 
 import asyncio
-import hashlib
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from pixyproxy.core.exceptions import ImageStoreError
 from pixyproxy.core.models import ImageDetail
-from pixyproxy.data.files.store import Digest, ImageStore
+from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.data.repositories.transfers import TransferRepository
 from pixyproxy.data.search.criteria import ImageSearch
 from pixyproxy.data.search.index import Span
 from pixyproxy.service.checking.files import Fault, compare, unreadable
+from pixyproxy.service.keeping.describe import digest_of
 from pixyproxy.service.moving import export_format
 from pixyproxy.service.moving.events import TransferProgress
 from pixyproxy.service.moving.export_format import Kind
@@ -243,6 +243,4 @@ class _Part:
 
 
 def _compare(image: ImageDetail, data: memoryview | None) -> Fault | None:
-    if data is None:
-        return compare(image, None)
-    return compare(image, Digest(len(data), hashlib.sha256(data).hexdigest()))
+    return compare(image, None if data is None else digest_of(data))

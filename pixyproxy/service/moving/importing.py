@@ -1,7 +1,6 @@
 """Importing an export: what is there already is left alone, what was deleted stays so."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -9,8 +8,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pixyproxy.core.exceptions import BadGeneratorResponseError
 from pixyproxy.data.repositories.transfers import TransferRepository
+from pixyproxy.service.keeping.describe import MismatchError, verify
 from pixyproxy.service.keeping.storable import StorableImage
 from pixyproxy.service.moving.events import ImportFault, ImportFaultCode, TransferProgress
 from pixyproxy.service.moving.export_format import (
@@ -21,7 +20,6 @@ from pixyproxy.service.moving.export_format import (
 )
 from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.sources import Source
-from pixyproxy.service.pictures.check import check_image
 
 ROWS_AT_ONCE = 250
 _LONGEST_QUOTE = 60
@@ -225,13 +223,14 @@ def _some(items: Iterator[_Item]) -> list[_Item]:
 
 def _find_fault(image: StorableImage, data: bytes) -> str | None:
     """Return why a file is not the one that its line tells of."""
-    if len(data) != image.byte_size or hashlib.sha256(data).hexdigest() != image.sha256:
-        return "its file is not the one that its line tells of"
     try:
-        facts = check_image(data)
-    except BadGeneratorResponseError:
-        return "its file is not a whole image of a known format"
-    for name in ("content_type", "width", "height"):
-        if getattr(facts, name) != getattr(image, name):
-            return f"its line tells another {name}"
+        verify(image, data)
+    except MismatchError as error:
+        match error.field:
+            case None:
+                return "its file is not a whole image of a known format"
+            case "sha256":
+                return "its file is not the one that its line tells of"
+            case field:
+                return f"its line tells another {field}"
     return None
