@@ -15,22 +15,27 @@ from pathlib import PurePosixPath
 
 from pixyproxy.core.exceptions import BadGeneratorResponseError
 from pixyproxy.core.models import ContentType, ImageDetail
-from pixyproxy.core.text import make_filename
+from pixyproxy.service.keeping.describe import Thumbhasher, examine
 from pixyproxy.service.moving.embedded_metadata import read_embedded
 from pixyproxy.service.moving.events import ImportFault, ImportFaultCode, TransferProgress
 from pixyproxy.service.moving.foreign_metadata import ForeignMetadata, read_json, read_text
 from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.untrusted_folder import UntrustedFolder
-from pixyproxy.service.pictures.check import MAX_IMAGE_BYTES, check_image
+from pixyproxy.service.pictures.check import MAX_IMAGE_BYTES
 
 MODEL = "imported"
 """The model of a picture that names none."""
 MAX_SIDECAR_BYTES = 2**20
+"""A larger file beside a picture is not read."""
 _AT_ONCE = 32
+"""At most this many pictures are in memory before they are written."""
 _BYTES_AT_ONCE = 64 * 2**20
+"""And at most this many bytes, or one picture."""
 _SIDECARS = {".json", ".txt"}
+"""Files of these kinds tell of pictures, and are none."""
 _PICTURES = {".jpeg"} | {f".{content_type.extension}" for content_type in ContentType}
 _NAMESPACE = b"pixyproxy picture "
+"""Part of every GUID that is made here: it must never change."""
 _LATEST = datetime(9998, 12, 31, tzinfo=UTC).timestamp()
 
 
@@ -48,6 +53,7 @@ class PictureImporter:
 
     def __init__(self, *, make_intake: Callable[[], Intake]) -> None:
         self._make_intake = make_intake
+        self._thumbhasher = Thumbhasher()
 
     async def run(
         self, folder: UntrustedFolder
@@ -81,11 +87,12 @@ class PictureImporter:
                 present, deleted = await intake.known(images)
                 yield TransferProgress("skipped", len(present), done / len(found))
                 yield TransferProgress("stay_deleted", len(deleted))
-                for guid, (image, data) in images.items():
-                    if guid not in present.keys() | deleted:
-                        yield TransferProgress(
-                            "imported", await intake.put(image, data), done / len(found)
-                        )
+                known = present.keys() | deleted
+                new = [images[guid] for guid in images if guid not in known]
+                hashed = await asyncio.gather(*(self._thumbhasher.add(*each) for each in new))
+                for image, (_, data) in zip(hashed, new, strict=True):
+                    written = await intake.put(image, data)
+                    yield TransferProgress("imported", written, done / len(found))
             yield TransferProgress("imported", await intake.flush(), 1)
         finally:
             await intake.aclose()
@@ -120,7 +127,7 @@ def _read(folder: UntrustedFolder, file: _Found) -> tuple[ImageDetail, bytes] | 
         data = folder.read(file.path, MAX_IMAGE_BYTES)
         if data is None:
             return None
-        facts = check_image(data)
+        facts = examine(data)
     except OSError as error:
         detail = error.strerror or "it cannot be read"
         return ImportFault(ImportFaultCode.UNREADABLE, file.path, detail)
@@ -129,30 +136,20 @@ def _read(folder: UntrustedFolder, file: _Found) -> tuple[ImageDetail, bytes] | 
             return None
         detail = "it is not a whole image of a known format, of up to 32 MiB and 50 megapixels"
         return ImportFault(ImportFaultCode.DAMAGED, file.path, detail)
-    told = _describe(folder, file.path, data)
-    digest = hashlib.sha256(data)
-    guid = _guid_of(digest.digest())
-    moment = datetime.fromtimestamp(min(max(file.mtime_us / 1e6, 0), _LATEST), UTC)
+    told = _read_metadata(folder, file.path, data)
     stem = _stem(file.path)
-    image = ImageDetail(
-        guid=guid,
-        filename=make_filename(stem, moment, guid, facts.content_type.extension),
+    image = facts.describe(
+        guid=_guid_of(facts.sha256),
         prompt=told.prompt or stem,
-        created_at=moment,
-        updated_at=moment,
-        content_type=facts.content_type,
-        width=facts.width,
-        height=facts.height,
-        byte_size=len(data),
-        sha256=digest.hexdigest(),
         model=told.model or MODEL,
-        revised_prompt=None,
+        created_at=datetime.fromtimestamp(min(max(file.mtime_us / 1e6, 0), _LATEST), UTC),
         parameters=told.parameters,
+        filename_from=stem,
     )
     return image, data
 
 
-def _describe(folder: UntrustedFolder, path: str, data: bytes) -> ForeignMetadata:
+def _read_metadata(folder: UntrustedFolder, path: str, data: bytes) -> ForeignMetadata:
     found = _read_sidecars(folder, path) or read_embedded(data)
     return (found or ForeignMetadata()).cleaned()
 
@@ -179,9 +176,9 @@ def _stem(path: str) -> str:
     return stem if stem.strip() else "image"
 
 
-def _guid_of(digest: bytes) -> str:
+def _guid_of(sha256: str) -> str:
     """Return a GUID of version 8 (RFC 9562, section 5.8), which leaves it to us what is in it."""
-    derived = bytearray(hashlib.sha256(_NAMESPACE + digest).digest()[:16])
+    derived = bytearray(hashlib.sha256(_NAMESPACE + bytes.fromhex(sha256)).digest()[:16])
     derived[6] = derived[6] & 0x0F | 0x80
     derived[8] = derived[8] & 0x3F | 0x80
     return str(uuid.UUID(bytes=bytes(derived)))
