@@ -15,8 +15,9 @@ from pixyproxy.data.search.criteria import ImageSearch
 from pixyproxy.data.search.index import Span
 
 ROWS_AT_ONCE = 500
+"""How many rows are read, and how many files are looked at, at a time."""
 PAUSE_S = 1.0
-"""Between two looks: as long as the service may take from a file to its row, and to tidy up."""
+"""Seconds between two looks: as long as the service may take from a file to its row."""
 
 
 class FaultCode(StrEnum):
@@ -97,7 +98,7 @@ class FileCheck:
     ) -> AsyncGenerator[Fault | CheckProgress, None]:
         """Yield each fault, and how far it is, in the order of the rows; those after a GUID's.
 
-        At most so many megabytes (10^6 bytes) are read a second, on average.
+        On average, at most `mb_per_s` megabytes (10^6 bytes) are read a second.
 
         Raises ImageNotFoundError where no image has this GUID, and a StorageException where the
         database is unavailable.

@@ -26,9 +26,9 @@ HEAD = "pixyproxy-export.json"
 END = "complete.json"
 FILES = "files"
 MAX_LINES_BYTES = 8 * 2**20
-"""A part's lines have hardly more; a single line may have."""
+"""A part has no more bytes of lines than this, unless a single line has more."""
 MAX_PART_BYTES = 128 * 2**20
-"""The longest line has two texts of 16 MiB, of which JSON may make six times as much."""
+"""No larger part is read. (The longest line holds two texts of 16 MiB, escaped as JSON.)"""
 NOT_AN_EXPORT = "this is not an export of PixyProxy"
 
 

@@ -19,6 +19,7 @@ from pixyproxy.service.moving.export_format import Kind
 from pixyproxy.service.moving.targets import Target
 
 ROWS_AT_ONCE = 250
+"""How many rows are read from the database at a time."""
 
 
 class Export:

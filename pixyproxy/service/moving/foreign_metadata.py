@@ -15,13 +15,14 @@ import orjson
 from pixyproxy.core.models import MAX_PROMPT_CHARS
 
 MAX_PARAMETERS_BYTES = 64 * 1024
+"""Parameters that are more as JSON are not kept."""
 _MAX_MODEL_CHARS = 255
 _PROMPT_KEYS = ("prompt", "positive_prompt", "Prompt", "caption", "description", "title")
 _MODEL_KEYS = ("model", "model_name", "Model", "sd_model_name")
 _SETTING = re.compile(r'\s*([\w ./+-]+):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
 _DREAM = re.compile(r'\s*"((?:\\.|[^"\\])*)"\s*(.*)', re.DOTALL)
 _MAX_STEPS = 50
-"""So many links of a graph are followed."""
+"""At most this many links of a graph are followed."""
 
 
 @dataclass(frozen=True, slots=True)

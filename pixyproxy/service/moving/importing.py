@@ -22,7 +22,9 @@ from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.sources import Source
 
 ROWS_AT_ONCE = 250
+"""How many lines are compared with the database, and written to it, at a time."""
 _LONGEST_QUOTE = 60
+"""At most this many characters of a faulty field's name are told."""
 _SIMULTANEOUS = "somebody else is importing the same at this moment: import it again"
 
 _Record = TypeVar("_Record", bound=BaseModel)

@@ -9,6 +9,7 @@ from pixyproxy.service.checking.files import Fault, FileCheck, compare, unreadab
 from pixyproxy.service.keeping.describe import digest_of
 
 FILES_AT_ONCE = 8
+"""At most this many files are compared or copied at once, and are in memory."""
 
 
 class ImageMigration(FileCheck):

@@ -22,8 +22,10 @@ from pixyproxy.service.moving.export_format import (
 from pixyproxy.service.moving.untrusted_folder import UntrustedFolder
 
 MAX_HEAD_BYTES = 4096
+"""No head or end of an export is larger."""
 _PART = re.compile(rf"({'|'.join(Kind)})/[0-9]{{6,12}}\.jsonl", re.ASCII)
 _SKIPPED_AT_ONCE = 2**20
+"""How many bytes of a stream are read at once where nothing is wanted of them."""
 
 
 class Source(Protocol):

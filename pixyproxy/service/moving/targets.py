@@ -58,7 +58,7 @@ class Target(Protocol):
         """Remove the files of these images, which `list_others` has just yielded."""
 
     def finish(self, end: bytes, parts: dict[Kind, int]) -> None:
-        """Take the end. So many parts of each kind were taken."""
+        """Take the end. `parts` is how many parts of each kind were taken."""
 
 
 class TarTarget:
