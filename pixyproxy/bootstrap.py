@@ -58,7 +58,7 @@ class Services:
     make_migration: Callable[[ImageStore, ImageStore], ImageMigration]
     make_export: Callable[[Target], Export]
     importer: Importer
-    pictures: PictureImporter
+    picture_importer: PictureImporter
 
 
 @asynccontextmanager
@@ -145,5 +145,5 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             ),
             make_export=partial(Export, repository, transfers, store),
             importer=Importer(transfers, make_intake=make_intake),
-            pictures=PictureImporter(make_intake=make_intake),
+            picture_importer=PictureImporter(make_intake=make_intake),
         )

@@ -147,7 +147,7 @@ def _opened(services: Services, source: str, *, repair: bool) -> Iterator[Events
     elif (path / HEAD).exists():
         yield services.importer.run(FolderSource(UntrustedFolder(path)), repair=repair)
     else:
-        yield services.pictures.run(UntrustedFolder(path))
+        yield services.picture_importer.run(UntrustedFolder(path))
 
 
 async def _show(
