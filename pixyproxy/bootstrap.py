@@ -27,9 +27,9 @@ from pixyproxy.service.health import Health
 from pixyproxy.service.keeping.fetcher import ImageFetcher
 from pixyproxy.service.moving.exporting import Export
 from pixyproxy.service.moving.importing import Importer
+from pixyproxy.service.moving.importing_pictures import PictureImporter
 from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.migration import ImageMigration
-from pixyproxy.service.moving.pictures import PictureImporter
 from pixyproxy.service.moving.targets import Target
 from pixyproxy.service.providers.sketch import SketchProvider
 from pixyproxy.service.serving.originals import ImageService
@@ -60,7 +60,7 @@ class Services:
     make_migration: Callable[[ImageStore, ImageStore], ImageMigration]
     make_export: Callable[[Target], Export]
     importer: Importer
-    pictures: PictureImporter
+    picture_importer: PictureImporter
 
 
 @asynccontextmanager
@@ -149,5 +149,5 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             ),
             make_export=partial(Export, repository, transfers, store),
             importer=Importer(transfers, make_intake=make_intake),
-            pictures=PictureImporter(make_intake=make_intake),
+            picture_importer=PictureImporter(make_intake=make_intake),
         )

@@ -16,8 +16,9 @@ from pixyproxy.data.search.criteria import ImageSearch
 from pixyproxy.data.search.index import Span
 
 ROWS_AT_ONCE = 500
+"""How many rows are read, and how many files are looked at, at a time."""
 PAUSE_S = 1.0
-"""Between two looks: as long as the service may take from a file to its row, and to tidy up."""
+"""Seconds between two looks: as long as the service may take from a file to its row."""
 
 
 class FaultCode(StrEnum):
@@ -50,8 +51,8 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """How far the check has come: so many more rows, or shard folders, are checked."""
+class CheckProgress:
+    """How many more rows, or shard folders, are checked, and how far the stage has come."""
 
     stage: str
     count: int
@@ -95,10 +96,10 @@ class FileCheck:
 
     async def run(
         self, *, after: str | None = None, mb_per_s: float | None = None
-    ) -> AsyncGenerator[Fault | Checked, None]:
+    ) -> AsyncGenerator[Fault | CheckProgress, None]:
         """Yield each fault, and how far it is, in the order of the rows; those after a GUID's.
 
-        At most so many megabytes (10^6 bytes) are read a second, on average.
+        On average, at most `mb_per_s` megabytes (10^6 bytes) are read a second.
 
         Raises ImageNotFoundError where no image has this GUID, and a StorageException where the
         database is unavailable.
@@ -123,7 +124,9 @@ class FileCheck:
                 for fault in await confirmed(self._look, guids, lambda fault: fault.guid or ""):
                     yield fault
                 size = sum(file.byte_size for file in files.values())
-                yield Checked("rows", len(some), min(1, some[-1][0] / last_id), size, guids[-1])
+                yield CheckProgress(
+                    "rows", len(some), min(1, some[-1][0] / last_id), size, guids[-1]
+                )
                 if mb_per_s is not None:
                     # What a slow disk has lost is not caught up with a burst.
                     due = max(due, loop.time() - 1) + size / (mb_per_s * 1e6)

@@ -14,8 +14,9 @@ from pixyproxy.service.curating.curation import Curation
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 20.0
+"""How many seconds pass between two rounds of housekeeping."""
 SETTLED_S = 60.0
-"""So long after an id was given out no transaction can be under way that adds a lower one."""
+"""How many seconds after an id was given out no transaction can still be adding a lower one."""
 
 
 class Housekeeping:

@@ -46,7 +46,8 @@ from pixyproxy.service.generating.outcome import describe, failure_of
 from pixyproxy.service.generating.run import GenerationRun, Tools
 from pixyproxy.service.generating.watch import GenerationWatch, Progress
 from pixyproxy.service.keeping.fetcher import ImageFetcher
-from pixyproxy.service.keeping.keeper import ImageKeeper, patiently
+from pixyproxy.service.keeping.keeper import ImageKeeper
+from pixyproxy.service.keeping.retrying import patiently
 from pixyproxy.service.providers import ImageProvider
 from pixyproxy.service.validation import validate
 

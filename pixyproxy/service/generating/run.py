@@ -44,7 +44,8 @@ from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.service.generating.circuit import Circuit
 from pixyproxy.service.generating.outcome import end_attempt, end_generation
 from pixyproxy.service.generating.watch import Progress
-from pixyproxy.service.keeping.keeper import ImageKeeper, patiently, pauses
+from pixyproxy.service.keeping.keeper import ImageKeeper
+from pixyproxy.service.keeping.retrying import patiently, pauses
 from pixyproxy.service.providers import (
     GenerationRequest,
     ImageProvider,

@@ -14,9 +14,11 @@ from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.data.repositories.transfers import TransferRepository
 
 ROWS_AT_ONCE = 250
+"""How many rows are written in one transaction."""
 FILES_AT_ONCE = 16
-"""Each waits for the disk, most of the time."""
+"""At most this many files are written at once: each waits for the disk most of the time."""
 BYTES_AT_ONCE = 64 * 2**20
+"""And at most this many bytes, or one file."""
 
 
 class Intake:

@@ -13,7 +13,15 @@ import orjson
 
 from pixyproxy.core.models import ImageDetail
 from pixyproxy.data.files.layout import FileName, shard_path
-from pixyproxy.service.moving.layout import END, FILES, HEAD, Kind, check_head, file_path, part_path
+from pixyproxy.service.moving.export_format import (
+    END,
+    FILES,
+    HEAD,
+    Kind,
+    check_head,
+    file_path,
+    part_path,
+)
 
 _PART = re.compile(r"[0-9]{6,}\.jsonl")
 _TEMPORARY = ".part"
@@ -50,7 +58,7 @@ class Target(Protocol):
         """Remove the files of these images, which `list_others` has just yielded."""
 
     def finish(self, end: bytes, parts: dict[Kind, int]) -> None:
-        """Take the end. So many parts of each kind were taken."""
+        """Take the end. `parts` is how many parts of each kind were taken."""
 
 
 class TarTarget:

@@ -7,16 +7,15 @@ from functools import partial
 from pixyproxy.core.cache import BoundedCache
 from pixyproxy.core.exceptions import (
     DatabaseUnavailableError,
-    ImageGoneError,
     ImageNotFoundError,
     ImageStoreError,
     MissingFileError,
-    PixyProxyException,
 )
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import GenerationCreate, ImageDetail
 from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
+from pixyproxy.service.absence import why_absent
 from pixyproxy.service.generating.generator import ImageGenerator, Terms
 from pixyproxy.service.serving.content import MAX_WHOLE_BYTES, Content
 from pixyproxy.service.serving.loader import ImageLoader
@@ -137,7 +136,7 @@ class ImageService:
         image = await self._loader.load(guid)
         if image is None:
             self._cache.drop(guid)
-            raise await self._why_not(guid)
+            raise await why_absent(self._repository, guid)
         return image
 
     async def _stream(
@@ -161,11 +160,6 @@ class ImageService:
         for image in images:
             self._remember(image, asked_at, since=asked_at)
         return {image.guid: image for image in images}
-
-    async def _why_not(self, guid: str) -> PixyProxyException:
-        async with self._repository.open_context() as context:
-            gone = await self._repository.get_deleted(context, [guid])
-        return ImageGoneError() if gone else ImageNotFoundError()
 
     def _remember(
         self, image: ImageDetail, asked_at: float = float("inf"), *, since: float | None = None

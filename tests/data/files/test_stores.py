@@ -135,20 +135,3 @@ async def test_shards_are_walked(store: ImageStore) -> None:
     assert faults == []
     assert await store.list_leftovers() == []
     await store.sweep()
-
-
-@pytest.mark.parametrize(
-    "place",
-    ["ftp://x/y", "s3://", "s3:///prefix", "S3://bucket", "s3://key:secret@bucket", "s3://b?c=d"],
-)
-def test_places_that_are_none(place: str) -> None:
-    with pytest.raises(ValueError, match="s3://"):
-        read_place(place)
-
-
-def test_places() -> None:
-    assert read_place("images") == Path("images")
-    assert read_place("/images") == Path("/images")
-    assert read_place(Path("s3://x")) == Path("s3://x")
-    assert read_place("s3://bucket/prefix/") == "s3://bucket/prefix"
-    assert read_place("gs://bucket") == "gs://bucket"
