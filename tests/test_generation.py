@@ -15,7 +15,7 @@ import pytest
 from pixyproxy.core.models import GenerationCreate
 from pixyproxy.data.init import Database
 from pixyproxy.data.repositories.images import ImageRepository
-from pixyproxy.service.generating.generator import ImageGenerator
+from pixyproxy.service import ImageGenerator
 from tests.conftest import MakeSettings, open_client
 from tests.support import model_server as ms
 from tests.support.model_server import Behaviour, ModelServer

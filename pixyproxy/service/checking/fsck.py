@@ -27,7 +27,8 @@ from pixyproxy.service.checking.files import (
     path_in_shard,
     why,
 )
-from pixyproxy.service.generating.generator import ImageGenerator
+from pixyproxy.service.generating.ends import End, Ends
+from pixyproxy.service.generating.recovery import Recovery
 from pixyproxy.service.keeping.storable import StorableImage
 from pixyproxy.service.pictures.check import check_image
 from pixyproxy.service.pictures.rendering import placeholder
@@ -56,12 +57,14 @@ class Fsck:
         generations: GenerationRepository,
         *,
         store: ImageStore,
-        generator: ImageGenerator,
+        recovery: Recovery,
+        ends: Ends,
     ) -> None:
         self._repository = repository
         self._generations = generations
         self._store = store
-        self._generator = generator
+        self._recovery = recovery
+        self._ends = ends
         self._files = FileCheck(repository, store=store, has_generations_checked=True)
 
     async def run(self, *, repair: bool) -> AsyncGenerator[Fault | Checked, None]:
@@ -80,7 +83,7 @@ class Fsck:
         left = set(faults)
         if repair and faults:
             with suppress(ImageStoreError):  # what it could not mend is still there
-                await self._generator.settle()
+                await self._recovery.settle()
             left = set(await self._look_at_leftovers())
         for fault in faults:
             yield replace(fault, mended=fault not in left)
@@ -230,8 +233,10 @@ class Fsck:
             await context.begin_transaction()
             await self._repository.create_image(context, image)
             if generation is not None and generation.status is GenerationStatus.UNKNOWN:
-                await self._generations.finish(context, _succeeded(generation, image), runner="")
-            await context.commit_transaction()
+                end = End(_succeeded(generation, image), (image,))
+                await self._ends.commit(context, end, runner="")
+            else:
+                await context.commit_transaction()
         await self._store.drop_sidecar(guid)
 
     async def _delete(self, guid: str, path: str) -> None:

@@ -33,15 +33,15 @@ from pixyproxy.data.files.folder import FolderStore
 from pixyproxy.data.init import open_database
 from pixyproxy.data.repositories.generations import GenerationRepository, Lease, Origin
 from pixyproxy.service.generating.circuit import FAILURES_TO_OPEN
-from pixyproxy.service.generating.generator import Terms
-from pixyproxy.service.generating.run import cut_into_calls
+from pixyproxy.service.generating.record import cut_into_calls
+from pixyproxy.service.generating.terms import Terms
 from pixyproxy.settings import Settings
 from tests.conftest import MakeSettings, open_client
 from tests.support import model_server as ms
 from tests.support.mariadb import free_port
 from tests.support.model_server import ModelServer
 
-WISH = GenerationCreate(prompt="a fox")
+REQUEST = GenerationCreate(prompt="a fox")
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def settings(make_settings: MakeSettings, database_url: str, model_server: Model
 @pytest.fixture
 async def services(settings: Settings) -> AsyncIterator[Services]:
     async with open_services(settings) as services:
-        services.generator.start()
+        services.engine.start()
         yield services
 
 
@@ -70,9 +70,10 @@ async def end_of(services: Services, guid: str) -> Generation:
     raise AssertionError("the service has stopped")
 
 
-async def submit(services: Services, key: str | None = None, **wish: Any) -> Generation:
-    create = GenerationCreate(**({"prompt": "a fox"} | wish))
-    return await services.generations.submit(create, Terms("me", idempotency_key=key))
+async def submit(services: Services, key: str | None = None, **fields: Any) -> Generation:
+    request = GenerationCreate(**({"prompt": "a fox"} | fields))
+    submitted = await services.generations.submit(request, Terms("me", idempotency_key=key))
+    return submitted.generation
 
 
 async def attempts_of(services: Services, guid: str) -> list[tuple[str, str | None]]:
@@ -139,7 +140,7 @@ async def test_several_images_come_by_several_calls_where_it_does_not_and_a_part
 @pytest.mark.parametrize(
     ("n", "max_n", "calls"), [(1, 1, [1]), (3, 1, [1, 1, 1]), (4, 10, [4]), (10, 4, [4, 4, 2])]
 )
-def test_a_wish_is_cut_into_calls(n: int, max_n: int, calls: list[int]) -> None:
+def test_a_request_is_cut_into_calls(n: int, max_n: int, calls: list[int]) -> None:
     assert cut_into_calls(n, max_n) == calls
 
 
@@ -222,14 +223,14 @@ async def test_after_failures_to_connect_the_circuit_opens_and_callers_are_told_
 ) -> None:
     down = settings.model_copy(update={"openai_base_url": ms.unused_base_url()})
     async with open_services(down) as services:
-        services.generator.start()
+        services.engine.start()
         for _ in range(FAILURES_TO_OPEN):
             await submit(services)
         async with asyncio.timeout(20):
-            while not services.generator.circuit.is_open:
+            while not services.engine.circuit.is_open:
                 await asyncio.sleep(0.02)
         with pytest.raises(GeneratorUnavailableError, match="in a row") as caught:
-            await services.images.create_image(GenerationCreate(prompt="a fox"))
+            await services.generations.create_image(GenerationCreate(prompt="a fox"))
         assert caught.value.retry_after_s
         verdicts = await services.health.check()
         assert verdicts["generator"] == "generator-unavailable"
@@ -282,16 +283,15 @@ async def test_the_same_key_gives_the_same_generation_however_many_send_it_at_on
     assert len({generation.guid for generation in found}) == 1
     await end_of(services, found[0].guid)
     assert model_server.posts == 1
-    image = await services.images.create_image(
-        GenerationCreate(prompt="a fox"), terms := Terms("me", idempotency_key="key-1")
-    )
-    assert terms.replayed
+    again = await services.generations.submit(REQUEST, Terms("me", "key-1"), is_waited_for=True)
+    assert again.replayed
+    image = await services.generations.wait_for_image(again, None)
     assert image.generation_guid == found[0].guid
     assert model_server.posts == 1
     with pytest.raises(IdempotencyConflictError):
         await submit(services, "key-1", prompt="another fox")
     other = Terms("somebody else", idempotency_key="key-1")
-    assert (await services.generations.submit(WISH, other)).guid != found[0].guid
+    assert (await services.generations.submit(REQUEST, other)).generation.guid != found[0].guid
 
 
 async def test_only_so_many_are_queued(settings: Settings, model_server: ModelServer) -> None:
@@ -300,7 +300,7 @@ async def test_only_so_many_are_queued(settings: Settings, model_server: ModelSe
         update={"max_concurrent_generations": 1, "max_queued_generations": 2}
     )
     async with open_services(small) as services:
-        services.generator.start()
+        services.engine.start()
         guids = [(await submit(services)).guid for _ in range(3)]
         with pytest.raises(OverloadedError):
             await submit(services)
@@ -318,7 +318,7 @@ async def test_who_does_not_wait_long_enough_is_told_its_name(
 ) -> None:
     model_server.answer_with(ms.after_release(ms.image()))
     with pytest.raises(StillRunningError) as caught:
-        await services.images.create_image(GenerationCreate(prompt="a fox"), Terms(wait_s=0.2))
+        await services.generations.create_image(GenerationCreate(prompt="a fox"), wait_s=0.2)
     model_server.release()
     ended = await end_of(services, caught.value.generation_guid)
     assert ended.status is GenerationStatus.SUCCEEDED
@@ -329,9 +329,9 @@ async def test_two_processes_share_the_queue(settings: Settings, model_server: M
     narrow = settings.model_copy(update={"max_concurrent_generations": 1})
     async with AsyncExitStack() as stack:
         one, two = [await stack.enter_async_context(open_services(narrow)) for _ in range(2)]
-        one.generator.start()
+        one.engine.start()
         guids = [(await submit(one)).guid for _ in range(4)]
-        two.generator.start()
+        two.engine.start()
         await model_server.requests_arrived(2)
         model_server.release()
         for guid in guids:
@@ -397,7 +397,7 @@ async def test_what_a_dead_process_had_not_sent_is_queued_again(
     attempts = [dead.attempt(status=AttemptStatus.UNSENT, **code)] if unsent else []
     await dead.leave(*attempts)
     async with open_services(settings) as services:
-        services.generator.start()
+        services.engine.start()
         ended = await end_of(services, dead.guid)
     assert ended.status is GenerationStatus.SUCCEEDED
     assert model_server.posts == 1
@@ -408,7 +408,7 @@ async def test_what_a_dead_process_had_sent_is_unknown_and_not_sent_again(
 ) -> None:
     await dead.leave(dead.attempt())
     async with open_services(settings) as services:
-        services.generator.start()
+        services.engine.start()
         ended = await end_of(services, dead.guid)
         assert await attempts_of(services, dead.guid) == [("unknown", "generator-timeout")]
     assert ended.status is GenerationStatus.UNKNOWN
@@ -425,7 +425,7 @@ async def test_what_a_dead_process_was_given_by_url_is_fetched(
     image = AnsweredImage(url=url, revised_prompt="a red fox")
     await dead.leave(dead.attempt(answer=Answer(model="m", images=(image,))))
     async with open_services(settings) as services:
-        services.generator.start()
+        services.engine.start()
         ended = await end_of(services, dead.guid)
         assert ended.status is GenerationStatus.SUCCEEDED
         (kept,) = (await services.generations.images_of([dead.guid]))[dead.guid]
@@ -438,7 +438,7 @@ async def test_what_a_dead_process_had_stored_gets_its_row(
     dead: DeadProcess, settings: Settings, model_server: ModelServer
 ) -> None:
     async with open_services(settings) as services:
-        image = await services.images.create_image(GenerationCreate(prompt="another fox"))
+        image = await services.generations.create_image(GenerationCreate(prompt="another fox"))
         data = bytes(await services.images.read_content(image))
     attempt = dead.attempt(n=2, image_guids=(make_guid(), make_guid()))
     stored = image.model_copy(
@@ -450,7 +450,7 @@ async def test_what_a_dead_process_had_stored_gets_its_row(
     store.close()
     await dead.leave(attempt, n=2)
     async with open_services(settings) as services:
-        services.generator.start()
+        services.engine.start()
         ended = await end_of(services, dead.guid)
         assert ended.status is GenerationStatus.SUCCEEDED
         assert ended.error is not None  # of two images one was found
@@ -477,7 +477,7 @@ async def test_of_a_dead_process_part_by_part(
         await context.execute(sa.text("UPDATE generations SET max_n = 1"))
     await database.aclose()
     async with open_services(settings) as services:
-        services.generator.start()
+        services.engine.start()
         ended = await end_of(services, dead.guid)
         assert await attempts_of(services, dead.guid) == [
             ("unknown", "generator-timeout"),
@@ -499,7 +499,7 @@ async def test_who_begins_to_follow_late_is_told_the_end_all_the_same(
     stale = await submit(services)
     first = asyncio.create_task(end_of(services, stale.guid))
     await model_server.requests_arrived(1)
-    watch = services.generator.watch
+    watch = services.engine.watch
     async with aclosing(watch.follow(stale)) as idle:  # it stays, and keeps the generation followed
         await anext(idle)
         model_server.release()
@@ -539,7 +539,7 @@ async def test_a_late_answer_wins_over_a_retry_that_failed(
 ) -> None:
     model_server.answer_with(ms.after_release(ms.image()), ms.charge_then(ms.error(500)))
     async with open_services(settings.model_copy(update={"generation_timeout_s": 3.0})) as services:
-        services.generator.start()
+        services.engine.start()
         ended = await end_of(services, (await submit(services)).guid)
         assert ended.status is GenerationStatus.UNKNOWN
         await services.generations.retry(ended.guid)
@@ -560,7 +560,7 @@ async def test_a_server_that_answers_badly_is_there_all_the_same(
 ) -> None:
     model_server.answer_with(ms.charge_then(ms.error(500)))
     async with open_services(settings) as services:
-        circuit = services.generator.circuit
+        circuit = services.engine.circuit
         for _ in range(FAILURES_TO_OPEN - 1):
             circuit.failed()
         await end_of(services, (await submit(services)).guid)
@@ -618,13 +618,13 @@ async def test_a_file_that_no_row_knows_is_neither_served_nor_removed(
 async def test_after_a_rest_callers_who_wait_may_try_the_server_again(
     services: Services, model_server: ModelServer
 ) -> None:
-    circuit = services.generator.circuit
+    circuit = services.engine.circuit
     for _ in range(FAILURES_TO_OPEN):
         circuit.failed()
     with pytest.raises(GeneratorUnavailableError):
-        await services.images.create_image(GenerationCreate(prompt="a fox"))
+        await services.generations.create_image(GenerationCreate(prompt="a fox"))
     circuit._next_try_at = 0.0  # the rest is over
-    await services.images.create_image(GenerationCreate(prompt="a fox"))
+    await services.generations.create_image(GenerationCreate(prompt="a fox"))
     assert not circuit.is_open
 
 
@@ -632,15 +632,15 @@ async def test_what_comes_while_the_service_drains_is_left_to_the_next_start(
     settings: Settings, model_server: ModelServer
 ) -> None:
     async with open_services(settings) as services:
-        services.generator.start()
-        services.generator.drain()
+        services.engine.start()
+        services.engine.drain()
         queued = await submit(services)
         assert queued.status is GenerationStatus.QUEUED
         with pytest.raises(StillRunningError):
-            await services.images.create_image(GenerationCreate(prompt="a fox"))
+            await services.generations.create_image(GenerationCreate(prompt="a fox"))
     assert model_server.posts == 0
     async with open_services(settings) as services:
-        services.generator.start()
+        services.engine.start()
         assert (await end_of(services, queued.guid)).status is GenerationStatus.SUCCEEDED
 
 
@@ -653,7 +653,7 @@ async def test_a_stop_waits_for_an_answer_that_is_late_already(
     services = await stack.enter_async_context(open_services(short))
     ended = await end_of(services, (await submit(services)).guid)
     assert ended.status is GenerationStatus.UNKNOWN
-    services.generator.drain()
+    services.engine.drain()
     closing = asyncio.create_task(stack.aclose())
     await asyncio.sleep(0)
     model_server.release()
@@ -675,7 +675,7 @@ async def test_a_late_answer_during_a_retry_leaves_the_retry_its_lease(
     told = threading.Event()
     model_server.answer_with(late, break_off_when_told)
     async with open_services(settings.model_copy(update={"generation_timeout_s": 2.0})) as services:
-        services.generator.start()
+        services.engine.start()
         ended = await end_of(services, (await submit(services)).guid)
         await services.generations.retry(ended.guid)
         await model_server.requests_arrived(2)
@@ -704,15 +704,15 @@ async def test_also_callers_who_did_not_wait_long_enough_fill_the_queue(
         update={"max_concurrent_generations": 1, "max_queued_generations": 1}
     )
     async with open_services(small) as services:
-        services.generator.start()
+        services.engine.start()
         await submit(services)
         for _ in range(3):  # one that is queued, and two who may wait
             with pytest.raises(StillRunningError):
-                await services.images.create_image(
-                    GenerationCreate(prompt="a fox"), Terms(wait_s=0.05)
+                await services.generations.create_image(
+                    GenerationCreate(prompt="a fox"), wait_s=0.05
                 )
         with pytest.raises(OverloadedError):
-            await services.images.create_image(GenerationCreate(prompt="a fox"), Terms(wait_s=0.05))
+            await services.generations.create_image(GenerationCreate(prompt="a fox"), wait_s=0.05)
         model_server.release()
 
 
@@ -735,8 +735,8 @@ async def test_while_a_late_part_is_kept_the_generation_runs_so_that_a_kill_is_s
 ) -> None:
     model_server.answer_with(ms.image(), ms.after_release(ms.image()))
     async with open_services(settings.model_copy(update={"generation_timeout_s": 2.0})) as services:
-        wish = await submit(services, n=2, model="dall-e-3")
-        ended = await end_of(services, wish.guid)
+        begun = await submit(services, n=2, model="dall-e-3")
+        ended = await end_of(services, begun.guid)
         assert ended.status is GenerationStatus.SUCCEEDED
         assert ended.error is not None
         away = settings.images.rename(settings.images.with_name("away"))
@@ -744,9 +744,9 @@ async def test_while_a_late_part_is_kept_the_generation_runs_so_that_a_kill_is_s
         async with asyncio.timeout(20):
             while ended.status is not GenerationStatus.RUNNING:
                 await asyncio.sleep(0.02)
-                ended = await services.generations.get_generation(wish.guid)
+                ended = await services.generations.get_generation(begun.guid)
         away.rename(settings.images)
-        ended = await end_of(services, wish.guid)
+        ended = await end_of(services, begun.guid)
         assert ended.status is GenerationStatus.SUCCEEDED
         assert ended.error is None
-        assert len((await services.generations.images_of([wish.guid]))[wish.guid]) == 2
+        assert len((await services.generations.images_of([begun.guid]))[begun.guid]) == 2
