@@ -39,7 +39,7 @@ from pixyproxy.settings import Settings
 BLOCK_DEADLINE_S = 20
 """A block is some 25,000 rows, in one transaction that nobody waits for."""
 TRANSFER_S = 30.0
-"""So long a batch of rows may take that is moved: nobody waits for it."""
+"""How long a batch of rows that is moved may take: nobody waits for it."""
 MIB = 1024 * 1024
 
 

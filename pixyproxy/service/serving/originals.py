@@ -20,10 +20,10 @@ from pixyproxy.service.serving.content import MAX_WHOLE_BYTES, Content
 from pixyproxy.service.serving.loader import ImageLoader
 
 TRUSTED_S = 5.0
-"""So long what is in memory is not compared with the database."""
+"""How long what is in memory is not compared with the database."""
 
 _AWAY_S = 1.0
-"""So long a database that gave no answer is not asked again for what is in memory."""
+"""How long a database that gave no answer is not asked again for what is in memory."""
 _LONG_AGO = 0.0
 """Before anything was forgotten, by the monotonic clock."""
 _CACHE_ENTRIES = 10_000

@@ -22,7 +22,6 @@ from pixyproxy.core.exceptions import (
 from pixyproxy.core.models import (
     Answer,
     AnsweredImage,
-    Attempt,
     AttemptStatus,
     ContentType,
     Generation,
@@ -31,13 +30,13 @@ from pixyproxy.core.models import (
 )
 from pixyproxy.data.files.folder import FolderStore
 from pixyproxy.data.init import open_database
-from pixyproxy.data.repositories.generations import GenerationRepository, Lease, Origin
 from pixyproxy.service.generating.circuit import FAILURES_TO_OPEN
 from pixyproxy.service.generating.record import cut_into_calls
 from pixyproxy.service.generating.terms import Terms
 from pixyproxy.settings import Settings
 from tests.conftest import MakeSettings, open_client
 from tests.support import model_server as ms
+from tests.support.dead_process import DeadProcess
 from tests.support.mariadb import free_port
 from tests.support.model_server import ModelServer
 
@@ -337,51 +336,6 @@ async def test_two_processes_share_the_queue(settings: Settings, model_server: M
         for guid in guids:
             assert (await end_of(one, guid)).status is GenerationStatus.SUCCEEDED
     assert len({entry.call for entry in model_server.ledger}) == 4
-
-
-class DeadProcess:
-    """What a process left that died a while ago."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.guid = make_guid()
-
-    async def leave(self, *attempts: Attempt, **fields: Any) -> None:
-        database = open_database(self.settings.database_url, pool_size=1)
-        await database.migrate()
-        generations = GenerationRepository(database.open_context)
-        now = datetime.now(UTC)
-        values = {
-            "guid": self.guid,
-            "status": "running",
-            "prompt": "a fox",
-            "model": "gpt-image-2",
-            "parameters": {},
-            "n": 1,
-            "queued_at": now,
-            "started_at": now,
-        }
-        async with database.open_context() as context:
-            assert await generations.create_generation(
-                context,
-                Generation.model_validate(values | fields),
-                Origin(caller="me", fingerprint="f", max_n=10),
-                Lease("dead-process", now - timedelta(seconds=1)),
-            )
-            for attempt in attempts:
-                await generations.create_attempt(context, attempt)
-        await database.aclose()
-
-    def attempt(self, number: int = 1, **fields: Any) -> Attempt:
-        values = {
-            "generation_guid": self.guid,
-            "number": number,
-            "part": 0,
-            "n": 1,
-            "image_guids": (make_guid(),),
-            "sent_at": datetime.now(UTC),
-        }
-        return Attempt.model_validate(values | fields)
 
 
 @pytest.fixture
