@@ -31,7 +31,7 @@ from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.migration import ImageMigration
 from pixyproxy.service.moving.pictures import PictureImporter
 from pixyproxy.service.moving.targets import Target
-from pixyproxy.service.providers import ProviderOptions, make_provider
+from pixyproxy.service.providers import make_provider
 from pixyproxy.service.serving.originals import ImageReader
 from pixyproxy.service.serving.variants import Variants
 from pixyproxy.settings import Settings
@@ -79,25 +79,16 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         await database.migrate()
         repository = ImageRepository(database.open_context)
         archive = Archive(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))
-        key = settings.openai_api_key
-        api_key = key.get_secret_value() if key else None
+        options = settings.provider_options
         generations = GenerationRepository(database.open_context)
         engine = GenerationEngine(
             repository,
             generations,
-            provider=make_provider(
-                settings.generator_name,
-                ProviderOptions(
-                    base_url=settings.openai_base_url,
-                    api_key=api_key,
-                    default_model=settings.model,
-                    timeout_s=settings.generation_timeout_s,
-                ),
-            ),
+            provider=make_provider(settings.generator_name, options),
             keeper=ImageKeeper(
                 store,
                 ImageFetcher(
-                    base_url=settings.openai_base_url, api_key=api_key, allow=settings.fetch_allow
+                    base_url=options.base_url, api_key=options.api_key, allow=settings.fetch_allow
                 ),
             ),
             limits=Limits(

@@ -28,11 +28,11 @@ class Dependencies:
 class Limits:
     """The bounds that the settings give."""
 
-    timeout_s: float = 300
+    timeout_s: float
     """The deadline of a generation: of its call, with its download and with what is tried again."""
-    max_concurrent: int = 8
+    max_concurrent: int
     """Calls to the model in flight, per process; twice as many callers may wait."""
-    max_queued: int = 10_000
-    """Generations that are queued in the database without anybody waiting for them."""
-    lease_s: float = 30
+    max_queued: int
+    """Generations that may be queued in the database without anybody waiting for them."""
+    lease_s: float
     """A process that has not renewed its lease for this many seconds counts as dead."""

@@ -23,13 +23,15 @@ from pixyproxy.service.providers import (
 FOLDER = Path("images")
 DEFAULT_MODEL = "gpt-image-2"
 MIN_FREE_MB = 256
+LIMITS = Limits(timeout_s=300, max_concurrent=8, max_queued=10_000, lease_s=30)
 
 
 class ImageGenerator:
     """Draws images for a script, and keeps them in the folder `images` and in `repository`.
 
     `base_url` and `api_key` are those of the default provider; `provider` puts another one in its
-    place. An adapter: the classes behind it are the service's own, with their default bounds.
+    place. An adapter: the classes behind it are the service's own, and its bounds are the defaults
+    of the settings.
     """
 
     def __init__(
@@ -40,7 +42,6 @@ class ImageGenerator:
         *,
         provider: ImageProvider | None = None,
     ) -> None:
-        limits = Limits()
         self.repo = repository
         self.client: Any = None
         """The OpenAI SDK's client of the default provider; None with another one."""
@@ -49,7 +50,7 @@ class ImageGenerator:
                 base_url=base_url,
                 api_key=api_key,
                 default_model=DEFAULT_MODEL,
-                timeout_s=limits.timeout_s,
+                timeout_s=LIMITS.timeout_s,
             )
             provider = make_provider(DEFAULT_PROVIDER, options)
             self.client = getattr(provider, "client", None)
@@ -61,7 +62,7 @@ class ImageGenerator:
                 FolderStore(FOLDER, min_free_mb=MIN_FREE_MB),
                 ImageFetcher(base_url=base_url, api_key=api_key),
             ),
-            limits=limits,
+            limits=LIMITS,
         )
         self._generations = GenerationService(self._engine)
 
