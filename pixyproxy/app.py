@@ -58,16 +58,16 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
 
             def drain() -> None:
                 sockets.drain()
-                services.generator.drain()
+                services.engine.drain()
 
             with drain_on_signal(
                 services.health,
                 drain_s=settings.drain_s,
                 grace_s=settings.shutdown_grace_s,
                 drain=drain,
-                give_up=services.generator.give_up_drawing,
+                give_up=services.engine.give_up_drawing,
             ):
-                services.generator.start()
+                services.engine.start()
                 services.housekeeping.start()
                 when_started()
                 yield State(services=services, request_pace=RequestPace(settings.request_timeout_s))

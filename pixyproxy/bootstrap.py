@@ -21,25 +21,27 @@ from pixyproxy.service.curating.curation import Curation
 from pixyproxy.service.curating.housekeeping import Housekeeping
 from pixyproxy.service.finding.cursors import Cursors
 from pixyproxy.service.finding.finder import ImageFinder
+from pixyproxy.service.generating.dependencies import Limits
+from pixyproxy.service.generating.engine import GenerationEngine
 from pixyproxy.service.generating.generations import GenerationService
-from pixyproxy.service.generating.generator import ImageGenerator
 from pixyproxy.service.health import Health
 from pixyproxy.service.keeping.fetcher import ImageFetcher
+from pixyproxy.service.keeping.keeper import ImageKeeper
 from pixyproxy.service.moving.exporting import Export
 from pixyproxy.service.moving.importing import Importer
 from pixyproxy.service.moving.importing_pictures import PictureImporter
 from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.migration import ImageMigration
 from pixyproxy.service.moving.targets import Target
-from pixyproxy.service.providers.sketch import SketchProvider
-from pixyproxy.service.serving.originals import ImageService
+from pixyproxy.service.providers import make_provider
+from pixyproxy.service.serving.originals import ImageReader
 from pixyproxy.service.serving.variants import Variants
 from pixyproxy.settings import Settings
 
 BLOCK_DEADLINE_S = 20
 """A block is some 25,000 rows, in one transaction that nobody waits for."""
 TRANSFER_S = 30.0
-"""So long a batch of rows may take that is moved: nobody waits for it."""
+"""How long a batch of rows that is moved may take: nobody waits for it."""
 MIB = 1024 * 1024
 
 
@@ -47,12 +49,12 @@ MIB = 1024 * 1024
 class Services:
     """What the faces and the command line work with."""
 
-    images: ImageService
+    images: ImageReader
     finder: ImageFinder
     curation: Curation
     housekeeping: Housekeeping
     generations: GenerationService
-    generator: ImageGenerator
+    engine: GenerationEngine
     variants: Variants
     health: Health
     fsck: Fsck
@@ -81,31 +83,32 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             cursors = Cursors(await get_secret(context, "cursors"))
         repository = ImageRepository(database.open_context)
         archive = Archive(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))
-        key = settings.openai_api_key
-        api_key = key.get_secret_value() if key else None
+        options = settings.provider_options
         generations = GenerationRepository(database.open_context)
-        generator = ImageGenerator(
+        engine = GenerationEngine(
             repository,
-            settings.openai_base_url,
-            api_key,
-            generations=generations,
-            provider=SketchProvider() if settings.generator_name == "sketch" else None,
-            default_model=settings.model,
-            store=store,
-            fetcher=ImageFetcher(
-                base_url=settings.openai_base_url, api_key=api_key, allow=settings.fetch_allow
+            generations,
+            provider=make_provider(settings.generator_name, options),
+            keeper=ImageKeeper(
+                store,
+                ImageFetcher(
+                    base_url=options.base_url, api_key=options.api_key, allow=settings.fetch_allow
+                ),
             ),
-            timeout_s=settings.generation_timeout_s,
-            max_concurrent=settings.max_concurrent_generations,
-            max_queued=settings.max_queued_generations,
-            lease_s=settings.lease_s,
+            limits=Limits(
+                timeout_s=settings.generation_timeout_s,
+                max_concurrent=settings.max_concurrent_generations,
+                max_queued=settings.max_queued_generations,
+                lease_s=settings.lease_s,
+            ),
         )
-        stack.push_async_callback(generator.aclose)
+        stack.push_async_callback(engine.aclose)
         transfers = TransferRepository(partial(database.open_context, deadline_s=TRANSFER_S))
         curations = CurationRepository(database.open_context, archive)
         make_intake = partial(Intake, repository, transfers, curations, store=store)
-        images = ImageService(repository, store=store, generator=generator)
+        images = ImageReader(repository, store=store)
         stack.push_async_callback(images.aclose)
+        engine.ends.call_after_commit(lambda end: images.remember_new(end.images or ()))
         variants = Variants(
             VariantStore(
                 settings.variants,
@@ -135,14 +138,20 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             finder=ImageFinder(repository, cursors=cursors),
             curation=curation,
             housekeeping=housekeeping,
-            generations=GenerationService(repository, generations, generator=generator),
-            generator=generator,
+            generations=GenerationService(engine),
+            engine=engine,
             variants=variants,
             health=Health(
                 {"database": database.check, "images": store.check_writable},
-                {"generator": generator.circuit.check},
+                {"generator": engine.circuit.check},
             ),
-            fsck=Fsck(repository, generations, store=store, generator=generator),
+            fsck=Fsck(
+                repository,
+                generations,
+                store=store,
+                recovery=engine.recovery,
+                ends=engine.ends,
+            ),
             files=FileCheck(repository, store=store),
             make_migration=lambda source, target: ImageMigration(
                 repository, source=source, target=target

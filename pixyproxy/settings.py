@@ -27,6 +27,7 @@ from pydantic_settings import (
 )
 
 from pixyproxy.core.addresses import is_loopback, parse_allowed, read_place
+from pixyproxy.service.providers import ProviderOptions
 
 PREFIX = "PIXYPROXY_"
 MIN_API_KEY_CHARS = 16
@@ -333,6 +334,17 @@ class Settings(BaseSettings):
                 "PIXYPROXY_GENERATOR=sketch"
             )
         return self
+
+    @property
+    def provider_options(self) -> ProviderOptions:
+        """What the provider is told."""
+        key = self.openai_api_key
+        return ProviderOptions(
+            base_url=self.openai_base_url,
+            api_key=key.get_secret_value() if key else None,
+            default_model=self.model,
+            timeout_s=self.generation_timeout_s,
+        )
 
     @property
     def generator_name(self) -> Literal["openai", "sketch"]:

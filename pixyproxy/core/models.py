@@ -2,12 +2,15 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from pixyproxy.core.exceptions import GeneratorBusyError
 from pixyproxy.core.text import fold_tag
 
 MAX_PROMPT_CHARS = 32_000
@@ -132,7 +135,7 @@ class GenerationError(BaseModel):
 
 
 class Generation(BaseModel):
-    """A wish for images, from the moment it is written down: what became of it, and when."""
+    """A request for images, from when it was written down: what became of it, and when."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -172,6 +175,12 @@ class AttemptStatus(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     """No whole answer came."""
+
+
+NEVER_CHARGED_FOR: Mapping[str, str] = MappingProxyType(
+    {"status": AttemptStatus.UNSENT.value, "error_code": GeneratorBusyError.code}
+)
+"""An attempt with one of these values was certainly not accepted: it may be made again."""
 
 
 class AnsweredImage(BaseModel):
@@ -220,6 +229,11 @@ class Attempt(BaseModel):
     def guid(self) -> str:
         """The call's name."""
         return f"{self.generation_guid}-{self.number}"
+
+    @property
+    def may_be_charged_for(self) -> bool:
+        """Whether the call was accepted, or may have been."""
+        return all(getattr(self, name) != value for name, value in NEVER_CHARGED_FOR.items())
 
 
 class ImageDetail(ImageDetailCreate):

@@ -1,27 +1,28 @@
 """What resolvers find in their context."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
-from pixyproxy.core.models import Generation, ImageDetail
+from pixyproxy.core.models import Generation, GenerationCreate, ImageDetail
 from pixyproxy.service.curating.curation import Curation
 from pixyproxy.service.finding.finder import ImageFinder
 from pixyproxy.service.generating.generations import GenerationService
-from pixyproxy.service.generating.generator import Terms
-from pixyproxy.service.serving.originals import ImageService
+from pixyproxy.service.generating.terms import Submitted, Terms
+from pixyproxy.service.serving.originals import ImageReader
+from pixyproxy.service.validation import validate
 
 
 @dataclass(frozen=True)
 class Context:
     """The context of one GraphQL request, or of one subscription."""
 
-    images: ImageService
+    images: ImageReader
     finder: ImageFinder
     curation: Curation
     generations: GenerationService
@@ -36,19 +37,29 @@ class Context:
     replayed: list[str] = field(default_factory=list)
     """The clientRequestIds that were sent before: nothing new was begun for them."""
 
-    @contextmanager
-    def terms(self, client_request_id: str | None) -> Iterator[Terms]:
-        """Yield on what terms a generation is asked for, and note whether it was a replay.
+    @property
+    def wait_s(self) -> float:
+        """How long it may still wait: all the waiting of one request ends at one time.
 
-        All the waiting of one request ends at one time: a gateway cuts the whole request.
+        A gateway cuts the whole request.
         """
-        wait_s = max(0.0, self.answer_by - asyncio.get_running_loop().time())
-        terms = Terms(self.caller, client_request_id, wait_s)
-        try:
-            yield terms
-        finally:
-            if terms.replayed and client_request_id is not None:
-                self.replayed.append(client_request_id)
+        return max(0.0, self.answer_by - asyncio.get_running_loop().time())
+
+    async def submit(
+        self, asked: Mapping[str, Any], client_request_id: str | None, *, is_waited_for: bool
+    ) -> Submitted:
+        """Submit a generation by the arguments that were given, and note whether it was one before.
+
+        Raises what GenerationService.submit raises.
+        """
+        submitted = await self.generations.submit(
+            validate(GenerationCreate, asked),
+            Terms(self.caller, client_request_id),
+            is_waited_for=is_waited_for,
+        )
+        if submitted.replayed and client_request_id is not None:
+            self.replayed.append(client_request_id)
+        return submitted
 
     # What is loaded is not kept: a subscription's context outlives many changes.
 

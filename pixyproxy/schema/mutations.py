@@ -65,7 +65,7 @@ def _tags(name: str) -> Any:
 
 @strawberry.type(description="What can be done.")
 class Mutation:
-    """The root of all mutations. What it is given is validated by the service."""
+    """The root of all mutations."""
 
     @strawberry.mutation(
         graphql_type=ImageDetailType,
@@ -80,10 +80,8 @@ class Mutation:
     ) -> ImageDetail:
         """Generate one image and wait for it."""
         context = info.context
-        with context.terms(client_request_id) as terms:
-            detail = await context.images.create_image(
-                GenerationCreate.model_construct(**asked), terms
-            )
+        submitted = await context.submit(asked, client_request_id, is_waited_for=True)
+        detail = await context.generations.wait_for_image(submitted, context.wait_s)
         context.kept.append(detail.guid)
         return detail
 
@@ -99,12 +97,9 @@ class Mutation:
     ) -> Generation:
         """Write a generation down, to be run soon."""
         context = info.context
-        with context.terms(client_request_id) as terms:
-            generation = await context.generations.submit(
-                GenerationCreate.model_construct(**asked), terms
-            )
-        context.submitted.append(generation.guid)
-        return generation
+        submitted = await context.submit(asked, client_request_id, is_waited_for=False)
+        context.submitted.append(submitted.generation.guid)
+        return submitted.generation
 
     @strawberry.mutation(
         graphql_type=GenerationType,

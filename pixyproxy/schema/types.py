@@ -182,7 +182,7 @@ class GenerationErrorType:
 
 @strawberry.type(
     name="Generation",
-    description="A wish for images, from the moment it is written down: what became of it, "
+    description="A request for images, from the moment it is written down: what became of it, "
     "and when.",
 )
 class GenerationType:

@@ -12,7 +12,7 @@ from pixyproxy.service.curating.curation import Curation
 from pixyproxy.service.finding.finder import ImageFinder
 from pixyproxy.service.generating.generations import GenerationService
 from pixyproxy.service.health import Health
-from pixyproxy.service.serving.originals import ImageService
+from pixyproxy.service.serving.originals import ImageReader
 from pixyproxy.web.access import Access
 
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]+")
@@ -51,14 +51,10 @@ async def make_image_url(connection: HTTPConnection) -> Callable[[str], str]:
     return lambda guid: f"{base}/image/{guid}/content"
 
 
-def images_of(connection: HTTPConnection) -> ImageService:
+def images_of(connection: HTTPConnection) -> ImageReader:
     """Return the service that the application was started with."""
-    images: ImageService = connection.scope["state"]["services"].images
+    images: ImageReader = connection.scope["state"]["services"].images
     return images
-
-
-async def _images(connection: HTTPConnection) -> ImageService:
-    return images_of(connection)
 
 
 async def _finder(connection: HTTPConnection) -> ImageFinder:
@@ -81,7 +77,6 @@ async def _health(connection: HTTPConnection) -> Health:
     return health
 
 
-Images = Annotated[ImageService, Depends(_images)]
 Curator = Annotated[Curation, Depends(_curator)]
 Finder = Annotated[ImageFinder, Depends(_finder)]
 Generations = Annotated[GenerationService, Depends(_generations)]

@@ -14,7 +14,7 @@ from pixyproxy.core.exceptions import (
 )
 from pixyproxy.core.models import Generation, GenerationCreate, GenerationStatus
 from pixyproxy.service.generating.generations import GenerationService
-from pixyproxy.service.generating.generator import Terms
+from pixyproxy.service.generating.terms import Terms
 from pixyproxy.web.dependencies import Authenticated, Generations, ImageUrl
 from pixyproxy.web.event_stream import EventStream
 from pixyproxy.web.models import GenerationDetail
@@ -22,10 +22,11 @@ from pixyproxy.web.openapi import NEEDS_KEY, REPLAYED, header, problems
 from pixyproxy.web.paging import Page, Size, link_pages
 from pixyproxy.web.submission import (
     JSON,
-    Submission,
-    Wish,
+    GenerationBody,
+    SubmissionTerms,
     document_body,
     replay_headers,
+    submit,
 )
 
 logger = logging.getLogger(__name__)
@@ -71,14 +72,18 @@ _EVENT = {
     summary="Submit a generation",
 )
 async def create_generation(
-    request: Request, wish: Wish, terms: Submission, generations: Generations, image_url: ImageUrl
+    request: Request,
+    body: GenerationBody,
+    terms: SubmissionTerms,
+    generations: Generations,
+    image_url: ImageUrl,
 ) -> Response:
     """Write down what is asked for, and answer at once; the images are drawn in their turn.
 
-    Follow it by `GET /generation/{guid}` or by its events. A wish that was sent before under the
-    same `Idempotency-Key` is answered as it is now, with `Idempotency-Replayed: true`.
+    Follow it by `GET /generation/{guid}` or by its events. What was sent before under
+    the same `Idempotency-Key` is answered as it is now, with `Idempotency-Replayed: true`.
     """
-    return await submit(request, wish, terms, generations, image_url)
+    return await submit_and_answer(request, body, terms, generations, image_url)
 
 
 @router.get(
@@ -188,16 +193,17 @@ async def follow_generation(
     return EventStream(_tell(guid, generations, image_url))
 
 
-async def submit(
+async def submit_and_answer(
     request: Request,
-    wish: GenerationCreate,
+    body: GenerationCreate,
     terms: Terms,
     generations: GenerationService,
     image_url: Callable[[str], str],
 ) -> Response:
     """Write a generation down, and answer 202 with it."""
-    generation = await generations.submit(wish, terms)
-    if terms.replayed:
+    submitted = await submit(request, body, terms, generations)
+    generation = submitted.generation
+    if submitted.replayed:
         detail = await _describe_one(generation, generations, image_url)
     else:  # it has no images yet, and nothing may fail any more
         detail = GenerationDetail.of(generation, (), image_url)

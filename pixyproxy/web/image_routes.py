@@ -13,12 +13,11 @@ from pixyproxy.web.dependencies import (
     Authenticated,
     Finder,
     Generations,
-    Images,
     ImageUrl,
     images_of,
     make_image_url,
 )
-from pixyproxy.web.generation_routes import ACCEPTED, submit, tell_still_running
+from pixyproxy.web.generation_routes import ACCEPTED, submit_and_answer, tell_still_running
 from pixyproxy.web.models import ImageDetailWithUrl
 from pixyproxy.web.openapi import NEEDS_KEY, REPLAYED, header, problems
 from pixyproxy.web.paging import After, Before, Page, Size, find_page
@@ -26,11 +25,12 @@ from pixyproxy.web.routing import BareRoute
 from pixyproxy.web.submission import (
     JSON,
     RESPOND_ASYNC,
+    GenerationBody,
     PrefersAsync,
-    Submission,
-    Wish,
+    SubmissionTerms,
     document_body,
     replay_headers,
+    submit,
 )
 
 router = APIRouter(prefix="/image", tags=["images"])
@@ -71,10 +71,9 @@ _ONE_ONLY = (
 )
 async def create_image(
     request: Request,
-    wish: Wish,
-    terms: Submission,
+    body: GenerationBody,
+    terms: SubmissionTerms,
     prefers_async: PrefersAsync,
-    images: Images,
     generations: Generations,
     image_url: ImageUrl,
     response: Response,
@@ -86,14 +85,14 @@ async def create_image(
     generation, which goes on by itself. Do not send it again then; ask for it at its `Location`.
     """
     if prefers_async:
-        answer = await submit(request, wish, terms, generations, image_url)
+        answer = await submit_and_answer(request, body, terms, generations, image_url)
         answer.headers["Preference-Applied"] = RESPOND_ASYNC
         return answer
-    if wish.n > 1:
+    if body.n > 1:
         raise ConstraintViolationError([FieldFault("n", _ONE_ONLY)])
-    terms.wait_s = request.app.state.sync_wait_s
+    submitted = await submit(request, body, terms, generations, is_waited_for=True)
     try:
-        detail = await images.create_image(wish, terms)
+        detail = await generations.wait_for_image(submitted, request.app.state.sync_wait_s)
     except StillRunningError as error:
         return await tell_still_running(request, error.generation_guid, generations, image_url)
     response.headers["Location"] = f"/image/{detail.guid}"

@@ -1,4 +1,4 @@
-"""Rows of generations and of their attempts: what was wished for, tried, and what came of it.
+"""Rows of generations and of their attempts: what was asked for, tried, and what came of it.
 
 Every change of state names the state that it expects, so that of several processes on one database
 one does it and the others see that it was done.
@@ -13,9 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from pixyproxy.core.exceptions import GeneratorBusyError
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import (
+    NEVER_CHARGED_FOR,
     Attempt,
     AttemptStatus,
     Generation,
@@ -274,14 +274,13 @@ _PUT_BACK = _UPDATE.where(_IT, _IS_RUNNING, _MINE).values(_BACK)
 _REQUEUE = _UPDATE.where(
     _IT, generations.c.status.in_(sa.bindparam("statuses", expanding=True))
 ).values(error=None, finished_at=None, stored_at=None, **_BACK)
-_WAS_ACCEPTED = sa.exists().where(
+_MAY_BE_CHARGED_FOR = sa.exists().where(
     attempts.c.generation_guid == sa.bindparam("guid_"),
     attempts.c.part.is_not(None),
-    attempts.c.status != AttemptStatus.UNSENT.value,
-    sa.or_(attempts.c.error_code.is_(None), attempts.c.error_code != GeneratorBusyError.code),
+    *(attempts.c[name].is_distinct_from(value) for name, value in NEVER_CHARGED_FOR.items()),
 )
-"""A part of the generation was sent, and not refused for a rate limit: it may be charged for."""
-_CANCEL = _UPDATE.where(_IT, _IS_QUEUED, ~_WAS_ACCEPTED).values(
+"""A part of the generation may be charged for, as Attempt.may_be_charged_for tells."""
+_CANCEL = _UPDATE.where(_IT, _IS_QUEUED, ~_MAY_BE_CHARGED_FOR).values(
     status=GenerationStatus.CANCELLED.value, finished_at=sa.bindparam("now")
 )
 _REVIVE = _UPDATE.where(

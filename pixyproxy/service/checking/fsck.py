@@ -26,7 +26,8 @@ from pixyproxy.service.checking.files import (
 )
 from pixyproxy.service.checking.mending import Mender
 from pixyproxy.service.checking.sidecars import UnusableSidecarError, read_sidecar
-from pixyproxy.service.generating.generator import ImageGenerator
+from pixyproxy.service.generating.ends import Ends
+from pixyproxy.service.generating.recovery import Recovery
 
 SHARDS_AT_ONCE = 32
 """How many shard folders are looked at together; of a million images they hold about 500."""
@@ -45,13 +46,14 @@ class Fsck:
         generations: GenerationRepository,
         *,
         store: ImageStore,
-        generator: ImageGenerator,
+        recovery: Recovery,
+        ends: Ends,
     ) -> None:
         self._repository = repository
         self._generations = generations
         self._store = store
-        self._generator = generator
-        self._mender = Mender(repository, generations, store=store)
+        self._recovery = recovery
+        self._mender = Mender(repository, generations, store=store, ends=ends)
         self._files = FileCheck(repository, store=store, has_generations_checked=True)
 
     async def run(self, *, repair: bool) -> AsyncGenerator[Fault | CheckProgress, None]:
@@ -70,7 +72,7 @@ class Fsck:
         left = set(faults)
         if repair and faults:
             with suppress(ImageStoreError):  # what it could not mend is still there
-                await self._generator.settle()
+                await self._recovery.settle()
             left = set(await self._look_at_leftovers())
         for fault in faults:
             yield replace(fault, mended=fault not in left)

@@ -12,6 +12,7 @@ from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.service.checking.files import Fault, FaultCode, compare, why
 from pixyproxy.service.checking.sidecars import UnusableSidecarError, read_sidecar
+from pixyproxy.service.generating.ends import End, Ends
 from pixyproxy.service.keeping.describe import MismatchError, Thumbhasher, verify
 
 _OTHER_BYTES = "its sidecar tells of other bytes"
@@ -33,10 +34,12 @@ class Mender:
         generations: GenerationRepository,
         *,
         store: ImageStore,
+        ends: Ends,
     ) -> None:
         self._repository = repository
         self._generations = generations
         self._store = store
+        self._ends = ends
         self._thumbhasher = Thumbhasher()
 
     async def mend(self, fault: Fault) -> Fault:
@@ -73,8 +76,10 @@ class Mender:
             await context.begin_transaction()
             await self._repository.create_image(context, image)
             if generation is not None and generation.status is GenerationStatus.UNKNOWN:
-                await self._generations.finish(context, _succeeded(generation, image), runner="")
-            await context.commit_transaction()
+                end = End(_succeeded(generation, image), (image,))
+                await self._ends.commit(context, end, runner="")
+            else:
+                await context.commit_transaction()
         await self._store.drop_sidecar(guid)
 
     async def _delete(self, path: str) -> None:

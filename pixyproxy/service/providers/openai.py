@@ -88,8 +88,9 @@ class OpenAIProvider:
         if not re.fullmatch(r"[!-~]*", self._key):
             raise ValueError("The API key must be printable ASCII without spaces.")
         self._default_model = default_model
+        self._server = base_url or "OpenAI"
         url = httpx2.URL(base_url or DEFAULT_BASE_URL)
-        self._client = openai.AsyncOpenAI(
+        self.client = openai.AsyncOpenAI(
             base_url=url,
             api_key=self._key or _NO_KEY,
             # An empty string keeps the SDK from reading the environment.
@@ -111,8 +112,12 @@ class OpenAIProvider:
                 event_hooks={"request": [watch_sending], "response": [self._raise_refusal]},
             ),
         )
-        self._client.organization = self._client.project = None
-        self._client._custom_headers = {}  # noqa: SLF001  the SDK puts OPENAI_CUSTOM_HEADERS here
+        self.client.organization = self.client.project = None
+        self.client._custom_headers = {}  # noqa: SLF001  the SDK puts OPENAI_CUSTOM_HEADERS here
+
+    def describe(self) -> str:
+        """Name the server and the default model."""
+        return f"{self._server}, model {self._default_model}"
 
     def prepare(self, image: GenerationCreate) -> GenerationRequest:
         """Check against the profile of the model asked for, or else of the default model."""
@@ -122,7 +127,7 @@ class OpenAIProvider:
     async def generate(self, request: GenerationRequest, *, call_guid: str) -> ProviderAnswer:
         """Draw by one POST, which is never repeated. `call_guid` goes with it as a header."""
         try:
-            response = await self._client.images.with_raw_response.generate(
+            response = await self.client.images.with_raw_response.generate(
                 model=request.model,
                 prompt=request.prompt,
                 n=request.n if request.n > 1 else openai.omit,
@@ -159,7 +164,7 @@ class OpenAIProvider:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self.client.close()
 
     async def _raise_refusal(self, response: httpx2.Response) -> None:
         """Hook: raise what any status but 2xx means, before the SDK makes text of its body."""

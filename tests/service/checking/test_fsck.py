@@ -42,8 +42,8 @@ class Kept:
         return raw(self._url, statement)
 
     async def draw(self, prompt: str = "a fox") -> ImageDetail:
-        wish = GenerationCreate(prompt=prompt, size="128x96")
-        image = await self.services.images.create_image(wish)
+        request = GenerationCreate(prompt=prompt, size="128x96")
+        image = await self.services.generations.create_image(request)
         async with asyncio.timeout(10):
             while self.path(image, "json").exists():  # it tidies up after it has answered
                 await asyncio.sleep(0.005)
@@ -335,7 +335,8 @@ async def _fsck_of(
             repository,
             GenerationRepository(database.open_context),
             store=store,
-            generator=kept.services.generator,
+            recovery=kept.services.engine.recovery,
+            ends=kept.services.engine.ends,
         )
 
 

@@ -52,7 +52,7 @@ async def test_settling_gives_no_deleted_image_a_row(kept: Kept) -> None:
     kept.path(image).write_bytes(data)
     kept.path(image, "json").write_text(image.model_dump_json())
     kept.set_running(image, lease_s=-1)
-    await kept.services.generator.settle()
+    await kept.services.engine.recovery.settle()
     assert kept.sql("SELECT COUNT(*) FROM images") == [(0,)]
     with pytest.raises(ImageGoneError):
         await kept.services.images.get_image(image.guid)
