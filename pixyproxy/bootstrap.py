@@ -13,7 +13,7 @@ from pixyproxy.data.repositories.curation import CurationRepository
 from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.data.repositories.transfers import TransferRepository
-from pixyproxy.data.search.blocks import Archive
+from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.service.checking.files import FileCheck
 from pixyproxy.service.checking.fsck import Fsck
 from pixyproxy.service.curating.curation import Curation
@@ -76,7 +76,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(database.aclose)
         await database.migrate()
         repository = ImageRepository(database.open_context)
-        archive = Archive(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))
+        blocks = SearchBlocks(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))
         key = settings.openai_api_key
         api_key = key.get_secret_value() if key else None
         generations = GenerationRepository(database.open_context)
@@ -98,7 +98,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(generator.aclose)
         transfers = TransferRepository(partial(database.open_context, deadline_s=TRANSFER_S))
-        curations = CurationRepository(database.open_context, archive)
+        curations = CurationRepository(database.open_context, blocks)
         make_intake = partial(Intake, repository, transfers, curations, store=store)
         images = ImageService(repository, store=store, generator=generator)
         stack.push_async_callback(images.aclose)
@@ -120,11 +120,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         curation = Curation(
             repository,
             curations,
-            archive,
+            blocks,
             store=store,
             forget=forget,
         )
-        housekeeping = Housekeeping(repository, archive, curation)
+        housekeeping = Housekeeping(repository, blocks, curation)
         stack.push_async_callback(housekeeping.aclose)
         yield Services(
             images=images,
