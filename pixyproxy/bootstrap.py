@@ -14,7 +14,7 @@ from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.data.repositories.secrets import get_secret
 from pixyproxy.data.repositories.transfers import TransferRepository
-from pixyproxy.data.search.blocks import Archive
+from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.service.checking.files import FileCheck
 from pixyproxy.service.checking.fsck import Fsck
 from pixyproxy.service.curating.curation import Curation
@@ -82,7 +82,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         async with database.open_context() as context:
             cursors = Cursors(await get_secret(context, "cursors"))
         repository = ImageRepository(database.open_context)
-        archive = Archive(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))
+        blocks = SearchBlocks(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))
         options = settings.provider_options
         generations = GenerationRepository(database.open_context)
         engine = GenerationEngine(
@@ -104,7 +104,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(engine.aclose)
         transfers = TransferRepository(partial(database.open_context, deadline_s=TRANSFER_S))
-        curations = CurationRepository(database.open_context, archive)
+        curations = CurationRepository(database.open_context, blocks)
         make_intake = partial(Intake, repository, transfers, curations, store=store)
         images = ImageReader(repository, store=store)
         stack.push_async_callback(images.aclose)
@@ -127,11 +127,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         curation = Curation(
             repository,
             curations,
-            archive,
+            blocks,
             store=store,
             forget=forget,
         )
-        housekeeping = Housekeeping(repository, archive, curation)
+        housekeeping = Housekeeping(repository, blocks, curation)
         stack.push_async_callback(housekeeping.aclose)
         yield Services(
             images=images,

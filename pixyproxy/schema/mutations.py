@@ -1,52 +1,15 @@
 """GraphQL: generating images."""
 
-from collections.abc import Callable, Collection
-from inspect import Parameter, signature
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any
 
 import strawberry
-from pydantic import BaseModel
 from strawberry import UNSET
 
 from pixyproxy.core.models import Generation, GenerationCreate, ImageDetail
+from pixyproxy.schema.arguments import takes
 from pixyproxy.schema.context import PixyInfo
 from pixyproxy.schema.types import GenerationType, ImageDetailType
 from pixyproxy.service.curating.curation import TagChange
-
-_Resolver = TypeVar("_Resolver", bound=Callable[..., Any])
-
-
-def _takes(
-    model: type[BaseModel], *, without: Collection[str] = ()
-) -> Callable[[_Resolver], _Resolver]:
-    """Have a resolver take the model's fields as arguments, described in the same words.
-
-    They reach it by its `**asked`, those that were given.
-    """
-    types = get_type_hints(model)
-    names = [name for name in model.model_fields if name not in without]
-
-    def make_argument(name: str) -> Parameter:
-        field = model.model_fields[name]
-        default = Parameter.empty if field.is_required() else field.default
-        described = strawberry.argument(description=field.description)
-        annotation: Any = Annotated[types[name], described]
-        return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-    def declare(resolver: _Resolver) -> _Resolver:
-        written = signature(resolver)
-        receiver, info, *others, _asked = written.parameters.values()
-        arguments = [
-            # In Strawberry's terms None would be a default that clients see.
-            argument.replace(default=UNSET) if argument.default is None else argument
-            for argument in (*map(make_argument, names), *others)
-        ]
-        declared = written.replace(parameters=[receiver, info, *arguments])
-        resolver.__signature__ = declared  # type: ignore[attr-defined]
-        return resolver
-
-    return declare
-
 
 ClientRequestId = Annotated[
     str | None,
@@ -74,7 +37,7 @@ class Mutation:
         "an error `still-running` then names the generation, which goes on; do not send it again. "
         "Where another field fails and leaves no `data`, `extensions.kept` names what was kept.",
     )
-    @_takes(GenerationCreate, without={"n"})
+    @takes(GenerationCreate, without={"n"})
     async def generate_image(
         self, info: PixyInfo, *, client_request_id: ClientRequestId = None, **asked: Any
     ) -> ImageDetail:
@@ -91,7 +54,7 @@ class Mutation:
         "or subscribe to it, to see what becomes of it. Where another field fails and leaves no "
         "`data`, `extensions.submitted` names what was submitted.",
     )
-    @_takes(GenerationCreate)
+    @takes(GenerationCreate)
     async def submit_generation(
         self, info: PixyInfo, *, client_request_id: ClientRequestId = None, **asked: Any
     ) -> Generation:

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import UNSET
 
+from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.exceptions import GenerationNotFoundError, ImageGoneError, ImageNotFoundError
 from pixyproxy.core.models import Generation, GenerationStatus, ImageDetail, Stats, Tag
+from pixyproxy.schema.arguments import takes
 from pixyproxy.schema.connections import (
     Counting,
     ImageConnectionType,
@@ -16,7 +18,7 @@ from pixyproxy.schema.connections import (
 )
 from pixyproxy.schema.context import PixyInfo
 from pixyproxy.schema.types import GenerationType, ImageDetailType, StatsType, TagType
-from pixyproxy.service.finding.finder import MAX_PAGE_SIZE, ImageCriteria
+from pixyproxy.service.finding.finder import MAX_PAGE_SIZE
 
 Page = Annotated[int, strawberry.argument(description="Which page, from 1.")]
 Size = Annotated[
@@ -26,10 +28,6 @@ Filter = Annotated[
     ImageFilter | None,
     strawberry.argument(name="filter", description="What the images must meet."),
 ]
-
-
-def _criterion(name: str) -> Any:
-    return strawberry.argument(description=ImageCriteria.model_fields[name].description)
 
 
 def _criteria(given: ImageFilter | None) -> dict[str, Any]:
@@ -80,22 +78,19 @@ class Query:
         description="A page of the images that meet all criteria, newest first; with none, of all "
         "images. Pages go to the 10,000th match; for more: `imageConnection`.",
     )
+    @takes(ImageCriteria, only={"query", "prompt", "filename", "guid"})
     async def search(
         self,
         info: PixyInfo,
-        query: Annotated[str | None, _criterion("query")] = UNSET,
-        prompt: Annotated[str | None, _criterion("prompt")] = UNSET,
-        filename: Annotated[str | None, _criterion("filename")] = UNSET,
-        guid: Annotated[str | None, _criterion("guid")] = UNSET,
+        *,
         filter_: Filter = UNSET,
         page: Page = 1,
         size: Size = 20,
+        **asked: Any,
     ) -> list[ImageDetail]:
         """Return a page of the images that meet all criteria."""
-        given = {"query": query, "prompt": prompt, "filename": filename, "guid": guid}
-        criteria = {name: text for name, text in given.items() if text is not UNSET}
         return await info.context.finder.search_images(
-            _criteria(filter_) | criteria, page=page, size=size
+            _criteria(filter_) | asked, page=page, size=size
         )
 
     @strawberry.field(

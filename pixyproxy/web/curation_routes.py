@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from pixyproxy.core.criteria import MAX_QUERY_CHARS
 from pixyproxy.core.models import Stats, Tag
 from pixyproxy.service.curating.curation import MAX_TAGS_LISTED, TagChange
-from pixyproxy.service.finding.finder import MAX_QUERY_CHARS
 from pixyproxy.web.dependencies import Authenticated, Curator, ImageUrl
 from pixyproxy.web.models import ImageDetailWithUrl
 from pixyproxy.web.openapi import NEEDS_KEY, problems

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ContentType, Count, ImageDetail
 from pixyproxy.core.text import searchable
 from pixyproxy.data.context import DatabaseContext
-from pixyproxy.data.search.criteria import ImageSearch
-from pixyproxy.data.search.index import SearchIndex, Span
-from pixyproxy.data.search.postings import SPAN
+from pixyproxy.data.search.index import IdRange, SearchIndex
+from pixyproxy.data.search.postings import BLOCK_SIZE
 from pixyproxy.data.tables import deleted_images, generations, images
 
 
@@ -63,7 +63,7 @@ class ImageRepositoryInterface(Protocol):
         """Return a page of all images, newest first; `page` counts from 1."""
 
     async def search_images(
-        self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
+        self, context: DatabaseContext, criteria: ImageCriteria, *, page: int, size: int
     ) -> list[ImageDetail]:
         """Return a page of the images that meet all criteria, newest first.
 
@@ -71,14 +71,14 @@ class ImageRepositoryInterface(Protocol):
         """
 
     async def find_images(
-        self, context: DatabaseContext, search: ImageSearch, within: Span, *, limit: int
+        self, context: DatabaseContext, criteria: ImageCriteria, within: IdRange, *, limit: int
     ) -> list[tuple[int, ImageDetail]]:
-        """Return the first images within the span that meet all criteria, with their ids.
+        """Return the first images within the range that meet all criteria, with their ids.
 
         Raises ConstraintViolationError where the search would look at too much.
         """
 
-    async def count_images(self, context: DatabaseContext, search: ImageSearch) -> Count:
+    async def count_images(self, context: DatabaseContext, criteria: ImageCriteria) -> Count:
         """Return how many images meet all criteria; where they are very many, about how many."""
 
     async def get_last_id(self, context: DatabaseContext) -> int:
@@ -97,10 +97,10 @@ class ImageRepository:
     """The repository for MySQL, MariaDB and SQLite."""
 
     def __init__(
-        self, open_context: Callable[[], DatabaseContext], *, block_span: int = SPAN
+        self, open_context: Callable[[], DatabaseContext], *, block_size: int = BLOCK_SIZE
     ) -> None:
         self._open_context = open_context
-        self._index = SearchIndex(block_span)
+        self._index = SearchIndex(block_size)
 
     def open_context(self) -> DatabaseContext:
         """Return a new context, for a short use."""
@@ -154,25 +154,25 @@ class ImageRepository:
         return [to_model(row) for row in await context.execute(_PAGE, parameters)]
 
     async def search_images(
-        self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
+        self, context: DatabaseContext, criteria: ImageCriteria, *, page: int, size: int
     ) -> list[ImageDetail]:
         """Return a page of the images that meet all criteria, newest first."""
-        if search.is_of_all:
+        if criteria.is_of_all:
             return await self.list_images(context, page=page, size=size)
-        ids = await self._index.find(context, search, Span(), limit=page * size)
+        ids = await self._index.find(context, criteria, IdRange(), limit=page * size)
         rows = await self._get_by_ids(context, ids[(page - 1) * size :])
         return [image for _, image in rows]
 
     async def find_images(
-        self, context: DatabaseContext, search: ImageSearch, within: Span, *, limit: int
+        self, context: DatabaseContext, criteria: ImageCriteria, within: IdRange, *, limit: int
     ) -> list[tuple[int, ImageDetail]]:
-        """Return the first images within the span that meet all criteria, with their ids."""
-        ids = await self._index.find(context, search, within, limit=limit)
+        """Return the first images within the range that meet all criteria, with their ids."""
+        ids = await self._index.find(context, criteria, within, limit=limit)
         return await self._get_by_ids(context, ids)
 
-    async def count_images(self, context: DatabaseContext, search: ImageSearch) -> Count:
+    async def count_images(self, context: DatabaseContext, criteria: ImageCriteria) -> Count:
         """Return how many images meet all criteria; where they are very many, about how many."""
-        return await self._index.count(context, search)
+        return await self._index.count(context, criteria)
 
     async def get_last_id(self, context: DatabaseContext) -> int:
         """Return the id of the newest row, 0 where there is none."""

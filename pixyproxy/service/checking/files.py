@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.exceptions import ImageNotFoundError, ImageStoreError
 from pixyproxy.core.models import ContentType
 from pixyproxy.data.files.layout import FileName
 from pixyproxy.data.files.store import Digest, ImageStore
 from pixyproxy.data.repositories.images import ImageFile, ImageRepositoryInterface
-from pixyproxy.data.search.criteria import ImageSearch
-from pixyproxy.data.search.index import Span
+from pixyproxy.data.search.index import IdRange
 
 ROWS_AT_ONCE = 500
 """How many rows are read, and how many files are looked at, at a time."""
@@ -144,7 +144,7 @@ class FileCheck:
     async def _id_of(self, guid: str) -> int:
         async with self._repository.open_context() as context:
             found = await self._repository.find_images(
-                context, ImageSearch(guid=guid), Span(), limit=1
+                context, ImageCriteria(guid=guid), IdRange(), limit=1
             )
         if not found:
             raise ImageNotFoundError

@@ -19,7 +19,7 @@ from pixyproxy.core.text import fold_tag
 from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.curation import CurationRepository
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
-from pixyproxy.data.search.blocks import Archive
+from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.service.absence import why_absent
 from pixyproxy.service.validation import validate
 
@@ -67,14 +67,14 @@ class Curation:
         self,
         repository: ImageRepositoryInterface,
         curation: CurationRepository,
-        archive: Archive,
+        blocks: SearchBlocks,
         *,
         store: ImageStore,
         forget: Forget,
     ) -> None:
         self._repository = repository
         self._curation = curation
-        self._archive = archive
+        self._blocks = blocks
         self._store = store
         self._forget = forget
 
@@ -138,7 +138,7 @@ class Curation:
     async def get_stats(self) -> Stats:
         """Return how many images there are, and what they take."""
         async with self._curation.open_context() as context:
-            entries = await self._archive.get_stats(context)
+            entries = await self._blocks.get_stats(context)
         return Stats(
             image_count=sum(entry.image_count for entry in entries),
             byte_size=sum(entry.byte_size for entry in entries),

@@ -4,13 +4,13 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
+from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.exceptions import ImageStoreError, MissingFileError
 from pixyproxy.core.models import ImageDetail
 from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.data.repositories.transfers import TransferRepository
-from pixyproxy.data.search.criteria import ImageSearch
-from pixyproxy.data.search.index import Span
+from pixyproxy.data.search.index import IdRange
 from pixyproxy.service.checking.files import Fault, compare, unreadable
 from pixyproxy.service.keeping.describe import digest_of
 from pixyproxy.service.moving import export_format
@@ -140,8 +140,8 @@ class Export:
             async with self._repository.open_context() as context:
                 rows = await self._repository.find_images(
                     context,
-                    ImageSearch(),
-                    Span(above=last, below=last_id + 1, newest_first=False),
+                    ImageCriteria(),
+                    IdRange(above=last, below=last_id + 1, newest_first=False),
                     limit=ROWS_AT_ONCE,
                 )
             if not rows:

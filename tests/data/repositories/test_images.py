@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.models import MAX_PROMPT_CHARS, ContentType, ImageDetail
 from pixyproxy.data.init import Database
-from pixyproxy.data.search.criteria import ImageSearch
 from tests.support.rows import count_images, keep, make_image, raw, repository
 
 PROMPTS = {
@@ -32,7 +32,7 @@ async def search(
 ) -> list[ImageDetail]:
     async with database.open_context() as context:
         return await repository.search_images(
-            context, ImageSearch(**criteria), page=page, size=size
+            context, ImageCriteria(**criteria), page=page, size=size
         )
 
 
