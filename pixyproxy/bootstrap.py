@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from pixyproxy.data.files.derivatives import DerivativeStore
 from pixyproxy.data.files.places import make_store
 from pixyproxy.data.files.store import ImageStore
-from pixyproxy.data.files.variants import VariantStore
 from pixyproxy.data.init import open_database
 from pixyproxy.data.repositories.curation import CurationRepository
 from pixyproxy.data.repositories.generations import GenerationRepository
@@ -30,8 +30,8 @@ from pixyproxy.service.moving.migration import ImageMigration
 from pixyproxy.service.moving.pictures import PictureImporter
 from pixyproxy.service.moving.targets import Target
 from pixyproxy.service.providers.sketch import SketchProvider
+from pixyproxy.service.serving.derivatives import Derivatives
 from pixyproxy.service.serving.originals import ImageService
-from pixyproxy.service.serving.variants import Variants
 from pixyproxy.settings import Settings
 
 BLOCK_DEADLINE_S = 20
@@ -51,7 +51,7 @@ class Services:
     housekeeping: Housekeeping
     generations: GenerationService
     generator: ImageGenerator
-    variants: Variants
+    derivatives: Derivatives
     health: Health
     fsck: Fsck
     files: FileCheck
@@ -102,8 +102,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         make_intake = partial(Intake, repository, transfers, curations, store=store)
         images = ImageService(repository, store=store, generator=generator)
         stack.push_async_callback(images.aclose)
-        variants = Variants(
-            VariantStore(
+        derivatives = Derivatives(
+            DerivativeStore(
                 settings.variants,
                 max_bytes=settings.variants_max_mb * MIB,
                 min_free_mb=settings.min_free_mb,
@@ -111,11 +111,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             images.read_content,
             repository,
         )
-        stack.push_async_callback(variants.aclose)
+        stack.push_async_callback(derivatives.aclose)
 
         async def forget(guid: str) -> None:
             images.forget(guid)
-            await variants.remove(guid)
+            await derivatives.remove(guid)
 
         curation = Curation(
             repository,
@@ -133,7 +133,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             housekeeping=housekeeping,
             generations=GenerationService(repository, generations, generator=generator),
             generator=generator,
-            variants=variants,
+            derivatives=derivatives,
             health=Health(
                 {"database": database.check, "images": store.check_writable},
                 {"generator": generator.circuit.check},

@@ -1,7 +1,7 @@
 """What resolvers find in their context."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,23 +9,18 @@ from functools import cached_property
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
+from pixyproxy.bootstrap import Services
 from pixyproxy.core.models import Generation, ImageDetail
-from pixyproxy.service.curating.curation import Curation
-from pixyproxy.service.finding.finder import ImageFinder
-from pixyproxy.service.generating.generations import GenerationService
+from pixyproxy.core.urls import Urls
 from pixyproxy.service.generating.generator import Terms
-from pixyproxy.service.serving.originals import ImageService
 
 
 @dataclass(frozen=True)
 class Context:
     """The context of one GraphQL request, or of one subscription."""
 
-    images: ImageService
-    finder: ImageFinder
-    curation: Curation
-    generations: GenerationService
-    image_url: Callable[[str], str]
+    services: Services
+    urls: Urls
     caller: str
     answer_by: float
     """When the request must be answered, by the event loop's clock."""
@@ -57,7 +52,7 @@ class Context:
         """Loads the images of many generations at once."""
 
         async def load(guids: Sequence[str]) -> list[list[ImageDetail]]:
-            found = await self.generations.images_of(list(dict.fromkeys(guids)))
+            found = await self.services.generations.images_of(list(dict.fromkeys(guids)))
             return [found.get(guid, []) for guid in guids]
 
         return DataLoader(load, cache=False)
@@ -67,7 +62,7 @@ class Context:
         """Loads many generations at once."""
 
         async def load(guids: Sequence[str]) -> list[Generation | None]:
-            found = await self.generations.get_generations(list(dict.fromkeys(guids)))
+            found = await self.services.generations.get_generations(list(dict.fromkeys(guids)))
             return [found.get(guid) for guid in guids]
 
         return DataLoader(load, cache=False)

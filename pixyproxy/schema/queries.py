@@ -51,7 +51,7 @@ class Query:
     ) -> ImageDetail | None:
         """Return one image."""
         try:
-            return await info.context.images.get_image(guid)
+            return await info.context.services.images.get_image(guid)
         except (ImageNotFoundError, ImageGoneError):
             return None
 
@@ -72,8 +72,8 @@ class Query:
     ) -> list[ImageDetail]:
         """Return a page of all images, or some by their GUIDs."""
         if guids is not UNSET and guids is not None:
-            return await info.context.finder.get_images(guids)
-        return await info.context.finder.list_images(page=page, size=size)
+            return await info.context.services.finder.get_images(guids)
+        return await info.context.services.finder.list_images(page=page, size=size)
 
     @strawberry.field(
         graphql_type=list[ImageDetailType],
@@ -94,7 +94,7 @@ class Query:
         """Return a page of the images that meet all criteria."""
         given = {"query": query, "prompt": prompt, "filename": filename, "guid": guid}
         criteria = {name: text for name, text in given.items() if text is not UNSET}
-        return await info.context.finder.search_images(
+        return await info.context.services.finder.search_images(
             _criteria(filter_) | criteria, page=page, size=size
         )
 
@@ -123,7 +123,7 @@ class Query:
         ] = ImageOrder.NEWEST_FIRST,
     ) -> ImageConnectionType:
         """Return a part of the list."""
-        finder = info.context.finder
+        finder = info.context.services.finder
         criteria = _criteria(filter_)
         slice_ = {"first": first, "after": after, "last": last, "before": before}
         connection = await finder.connect_images(
@@ -147,7 +147,7 @@ class Query:
         ] = UNSET,
     ) -> list[Tag]:
         """Return tags."""
-        return await info.context.curation.list_tags(first=first, prefix=prefix or None)
+        return await info.context.services.curation.list_tags(first=first, prefix=prefix or None)
 
     @strawberry.field(
         graphql_type=StatsType,
@@ -155,7 +155,7 @@ class Query:
     )
     async def stats(self, info: PixyInfo) -> Stats:
         """Return the statistics."""
-        return await info.context.curation.get_stats()
+        return await info.context.services.curation.get_stats()
 
     @strawberry.field(
         graphql_type=GenerationType | None,
@@ -168,7 +168,7 @@ class Query:
     ) -> Generation | None:
         """Return one generation."""
         try:
-            return await info.context.generations.get_generation(guid)
+            return await info.context.services.generations.get_generation(guid)
         except GenerationNotFoundError:
             return None
 
@@ -187,6 +187,6 @@ class Query:
         size: Size = 20,
     ) -> list[Generation]:
         """Return a page of the generations."""
-        return await info.context.generations.list_generations(
+        return await info.context.services.generations.list_generations(
             status=status or None, page=page, size=size
         )

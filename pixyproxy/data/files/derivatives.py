@@ -35,7 +35,7 @@ class Kept:
     used_ns: int
 
 
-class VariantStore:
+class DerivativeStore:
     """A folder of derivatives: `ab/<guid>/<name>`. Several processes may share it.
 
     It reads and writes the disk: call it in threads. It raises OSError only where it says so:
