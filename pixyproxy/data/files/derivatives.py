@@ -151,7 +151,7 @@ class DerivativeStore:
             raise
 
     def _shrink(self, max_bytes: int) -> int:
-        """Drop the least used until no more than so many bytes are kept, and return how many."""
+        """Drop the least used until at most `max_bytes` are kept, and return how many are."""
         every = self._list()
         kept = _within(every, max_bytes)
         self._drop(list(set(every).difference(kept)))

@@ -22,10 +22,10 @@ from pixyproxy.service.serving.loader import ImageLoader
 from pixyproxy.service.validation import validate
 
 TRUSTED_S = 5.0
-"""So long what is in memory is not compared with the database."""
+"""How long what is in memory is not compared with the database."""
 
 _AWAY_S = 1.0
-"""So long a database that gave no answer is not asked again for what is in memory."""
+"""How long a database that gave no answer is not asked again for what is in memory."""
 _CACHE_ENTRIES = 10_000
 _CACHE_BYTES = 32 * 2**20
 _DETAIL_BYTES = 2_000

@@ -152,3 +152,8 @@ def test_the_same_makes_the_same() -> None:
     for content_type in FORMATS:
         spec = DerivativeSpec(96, 64, content_type, 60)
         assert render(data, ContentType.PNG, spec) == render(data, ContentType.PNG, spec)
+
+
+def test_the_names_of_kept_derivatives_stay() -> None:
+    assert DerivativeSpec(96, 64, ContentType.WEBP, 75).name == "96x64-q75.webp"
+    assert DerivativeSpec(96, 64, ContentType.PNG).name == "96x64-q0.png"
