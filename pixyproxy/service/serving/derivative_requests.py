@@ -185,7 +185,18 @@ class DerivativeRequest:
             del values["fit"]
         if (self.width or self.height) and self.format is ImageFormat.AUTO:
             del values["format"]
-        return urlencode({name: value for name, value in values.items() if value})
+        return urlencode(
+            {
+                name: value
+                for name, value in values.items()
+                if name in _ALWAYS_TOLD or value != getattr(_DEFAULTS, name)
+            }
+        )
+
+
+_ALWAYS_TOLD = {"fit", "format"}
+"""Told even where nothing else was asked for: without a parameter, a URL is that of the file."""
+_DEFAULTS = DerivativeRequest()
 
 
 OPTIONS: Mapping[str, Option] = {
