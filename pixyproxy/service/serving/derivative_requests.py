@@ -195,7 +195,7 @@ class DerivativeRequest:
 
 
 _ALWAYS_TOLD = {"fit", "format"}
-"""Told even where nothing else was asked for: without a parameter, a URL is that of the file."""
+"""Told even as they are by default, as they always were: caches know images by these URLs."""
 _DEFAULTS = DerivativeRequest()
 
 
