@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from pixyproxy.data.files.derivatives import DerivativeStore
 from pixyproxy.data.files.places import make_store
 from pixyproxy.data.files.store import ImageStore
-from pixyproxy.data.files.variants import VariantStore
 from pixyproxy.data.init import open_database
 from pixyproxy.data.repositories.curation import CurationRepository
 from pixyproxy.data.repositories.generations import GenerationRepository
@@ -34,8 +34,8 @@ from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.migration import ImageMigration
 from pixyproxy.service.moving.targets import Target
 from pixyproxy.service.providers import make_provider
+from pixyproxy.service.serving.derivatives import Derivatives
 from pixyproxy.service.serving.originals import ImageReader
-from pixyproxy.service.serving.variants import Variants
 from pixyproxy.settings import Settings
 
 BLOCK_DEADLINE_S = 20
@@ -55,7 +55,7 @@ class Services:
     housekeeping: Housekeeping
     generations: GenerationService
     engine: GenerationEngine
-    variants: Variants
+    derivatives: Derivatives
     health: Health
     fsck: Fsck
     files: FileCheck
@@ -109,8 +109,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         images = ImageReader(repository, store=store)
         stack.push_async_callback(images.aclose)
         engine.ends.call_after_commit(lambda end: images.remember_new(end.images or ()))
-        variants = Variants(
-            VariantStore(
+        derivatives = Derivatives(
+            DerivativeStore(
                 settings.variants,
                 max_bytes=settings.variants_max_mb * MIB,
                 min_free_mb=settings.min_free_mb,
@@ -118,11 +118,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             images.read_content,
             repository,
         )
-        stack.push_async_callback(variants.aclose)
+        stack.push_async_callback(derivatives.aclose)
 
         async def forget(guid: str) -> None:
             images.forget(guid)
-            await variants.remove(guid)
+            await derivatives.remove(guid)
 
         curation = Curation(
             repository,
@@ -140,7 +140,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             housekeeping=housekeeping,
             generations=GenerationService(engine),
             engine=engine,
-            variants=variants,
+            derivatives=derivatives,
             health=Health(
                 {"database": database.check, "images": store.check_writable},
                 {"generator": engine.circuit.check},

@@ -99,7 +99,7 @@ def _table(found: Stats) -> Table:
 def verify(
     *,
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Read at most so many megabytes a second.")
+        float | None, typer.Option(min=0.001, help="How many megabytes a second are read, at most.")
     ] = None,
     after: Annotated[str | None, typer.Option(help="Go on after the image with this GUID.")] = None,
     json: Annotated[

@@ -24,6 +24,7 @@ from pixyproxy.cli.terminal import (
 )
 from pixyproxy.core.exceptions import PixyProxyException
 from pixyproxy.core.models import Attempt, Generation, GenerationCreate, GenerationStatus
+from pixyproxy.core.urls import Urls
 from pixyproxy.log import escape_line
 from pixyproxy.service.generating.terms import Terms
 from pixyproxy.service.validation import validate
@@ -254,14 +255,10 @@ async def _follow(
 async def _details(
     services: Services, settings: Settings, found: Sequence[Generation]
 ) -> list[GenerationDetail]:
-    base = settings.public_base_url or origin(settings, "http")
+    urls = Urls(settings.public_base_url or origin(settings, "http"))
     images = await services.generations.images_of([generation.guid for generation in found])
     return [
-        GenerationDetail.of(
-            generation,
-            images.get(generation.guid, ()),
-            lambda guid: f"{base}/image/{guid}/content",
-        )
+        GenerationDetail.of(generation, images.get(generation.guid, ()), urls)
         for generation in found
     ]
 

@@ -20,6 +20,7 @@ from pixyproxy.cli.terminal import (
     print_text,
     read_settings,
 )
+from pixyproxy.core.urls import Urls
 from pixyproxy.log import configure_logging
 from pixyproxy.schema.schema import make_schema
 from pixyproxy.settings import PREFIX, Settings
@@ -143,12 +144,12 @@ def _check_port(settings: Settings) -> None:
 
 
 def _show_banner(settings: Settings, draws_by: str, *, scheme: str) -> None:
-    url = origin(settings, scheme)
+    urls = Urls(origin(settings, scheme))
     database = make_url(settings.database_url).render_as_string(hide_password=True)
     access = "API keys" if settings.api_keys else "anonymous"
     for name, value in {
         f"PixyProxy {__version__}": "",
-        "listens on": f"{url}  (GraphiQL at {url}/graphql, REST at {url}/docs)",
+        "listens on": f"{urls.base}  (GraphiQL at {urls.graphql}, REST at {urls.docs})",
         "keeps rows in": database,
         "keeps images in": str(
             images.absolute() if isinstance(images := settings.images, Path) else images

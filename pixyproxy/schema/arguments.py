@@ -1,6 +1,9 @@
-"""GraphQL: arguments and input fields made from the fields of models, in the same words."""
+"""GraphQL: arguments and input fields made from the fields of models, in the same words.
 
-from collections.abc import Callable, Collection
+Resolvers take such arguments all by their `**given`.
+"""
+
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
 from inspect import Parameter, signature
@@ -15,40 +18,42 @@ _Resolver = TypeVar("_Resolver", bound=Callable[..., Any])
 _Input = TypeVar("_Input", bound=type)
 
 
-def takes(
-    model: type[BaseModel],
-    *,
-    only: Collection[str] | None = None,
-    without: Collection[str] = (),
-) -> Callable[[_Resolver], _Resolver]:
-    """Have a resolver take the model's fields as arguments, described in the same words.
+def argument(name: str, type_: Any, description: str | None, default: Any = None) -> Parameter:
+    """Return the declaration of an argument."""
+    annotation = Annotated[type_, strawberry.argument(description=description)]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
-    They reach it by its `**asked`, those that were given.
-    """
+
+def fields_of(
+    model: type[BaseModel], *, only: Collection[str] | None = None, without: Collection[str] = ()
+) -> list[Parameter]:
+    """Return a model's fields as arguments, described in the same words."""
     types = get_type_hints(model)
-    names = [
-        name
-        for name in model.model_fields
+    return [
+        argument(
+            name,
+            types[name],
+            field.description,
+            Parameter.empty if field.is_required() else field.default,
+        )
+        for name, field in model.model_fields.items()
         if (only is None or name in only) and name not in without
     ]
 
-    def make_argument(name: str) -> Parameter:
-        field = model.model_fields[name]
-        default = Parameter.empty if field.is_required() else field.default
-        described = strawberry.argument(description=field.description)
-        annotation: Any = Annotated[types[name], described]
-        return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+def takes(arguments: Iterable[Parameter]) -> Callable[[_Resolver], _Resolver]:
+    """Have a resolver take these arguments in the place of its `**given`."""
 
     def declare(resolver: _Resolver) -> _Resolver:
         written = signature(resolver)
-        receiver, info, *others, _asked = written.parameters.values()
-        arguments = [
+        receiver, info, *others, _given = written.parameters.values()
+        declared = [
             # In Strawberry's terms None would be a default that clients see.
-            argument.replace(default=UNSET) if argument.default is None else argument
-            for argument in (*map(make_argument, names), *others)
+            parameter.replace(default=UNSET) if parameter.default is None else parameter
+            for parameter in (*arguments, *others)
         ]
-        declared = written.replace(parameters=[receiver, info, *arguments])
-        resolver.__signature__ = declared  # type: ignore[attr-defined]
+        changed = written.replace(parameters=[receiver, info, *declared])
+        resolver.__signature__ = changed  # type: ignore[attr-defined]
         return resolver
 
     return declare

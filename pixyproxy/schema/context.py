@@ -1,7 +1,7 @@
 """What resolvers find in their context."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -9,12 +9,10 @@ from typing import Any
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
+from pixyproxy.bootstrap import Services
 from pixyproxy.core.models import Generation, GenerationCreate, ImageDetail
-from pixyproxy.service.curating.curation import Curation
-from pixyproxy.service.finding.finder import ImageFinder
-from pixyproxy.service.generating.generations import GenerationService
+from pixyproxy.core.urls import Urls
 from pixyproxy.service.generating.terms import Submitted, Terms
-from pixyproxy.service.serving.originals import ImageReader
 from pixyproxy.service.validation import validate
 
 
@@ -22,11 +20,8 @@ from pixyproxy.service.validation import validate
 class Context:
     """The context of one GraphQL request, or of one subscription."""
 
-    images: ImageReader
-    finder: ImageFinder
-    curation: Curation
-    generations: GenerationService
-    image_url: Callable[[str], str]
+    services: Services
+    urls: Urls
     caller: str
     answer_by: float
     """When the request must be answered, by the event loop's clock."""
@@ -52,7 +47,7 @@ class Context:
 
         Raises what GenerationService.submit raises.
         """
-        submitted = await self.generations.submit(
+        submitted = await self.services.generations.submit(
             validate(GenerationCreate, asked),
             Terms(self.caller, client_request_id),
             is_waited_for=is_waited_for,
@@ -68,7 +63,7 @@ class Context:
         """Loads the images of many generations at once."""
 
         async def load(guids: Sequence[str]) -> list[list[ImageDetail]]:
-            found = await self.generations.images_of(list(dict.fromkeys(guids)))
+            found = await self.services.generations.images_of(list(dict.fromkeys(guids)))
             return [found.get(guid, []) for guid in guids]
 
         return DataLoader(load, cache=False)
@@ -78,7 +73,7 @@ class Context:
         """Loads many generations at once."""
 
         async def load(guids: Sequence[str]) -> list[Generation | None]:
-            found = await self.generations.get_generations(list(dict.fromkeys(guids)))
+            found = await self.services.generations.get_generations(list(dict.fromkeys(guids)))
             return [found.get(guid) for guid in guids]
 
         return DataLoader(load, cache=False)

@@ -6,8 +6,9 @@ import strawberry
 from strawberry import UNSET
 
 from pixyproxy.core.models import Generation, GenerationCreate, ImageDetail
-from pixyproxy.schema.arguments import takes
+from pixyproxy.schema.arguments import fields_of, takes
 from pixyproxy.schema.context import PixyInfo
+from pixyproxy.schema.limits import FREE, PAID
 from pixyproxy.schema.types import GenerationType, ImageDetailType
 from pixyproxy.service.curating.curation import TagChange
 
@@ -32,60 +33,65 @@ class Mutation:
 
     @strawberry.mutation(
         graphql_type=ImageDetailType,
+        metadata=PAID,
         description="Have the model draw the prompt, keep the image for good, and answer when it "
         "is kept. What is left out is left to the model. A high-quality image may take minutes: "
         "an error `still-running` then names the generation, which goes on; do not send it again. "
         "Where another field fails and leaves no `data`, `extensions.kept` names what was kept.",
     )
-    @takes(GenerationCreate, without={"n"})
+    @takes(fields_of(GenerationCreate, without={"n"}))
     async def generate_image(
-        self, info: PixyInfo, *, client_request_id: ClientRequestId = None, **asked: Any
+        self, info: PixyInfo, *, client_request_id: ClientRequestId = None, **given: Any
     ) -> ImageDetail:
         """Generate one image and wait for it."""
         context = info.context
-        submitted = await context.submit(asked, client_request_id, is_waited_for=True)
-        detail = await context.generations.wait_for_image(submitted, context.wait_s)
+        submitted = await context.submit(given, client_request_id, is_waited_for=True)
+        detail = await context.services.generations.wait_for_image(submitted, context.wait_s)
         context.kept.append(detail.guid)
         return detail
 
     @strawberry.mutation(
         graphql_type=GenerationType,
+        metadata=PAID,
         description="Have the model draw the prompt, and answer at once: ask for the generation, "
         "or subscribe to it, to see what becomes of it. Where another field fails and leaves no "
         "`data`, `extensions.submitted` names what was submitted.",
     )
-    @takes(GenerationCreate)
+    @takes(fields_of(GenerationCreate))
     async def submit_generation(
-        self, info: PixyInfo, *, client_request_id: ClientRequestId = None, **asked: Any
+        self, info: PixyInfo, *, client_request_id: ClientRequestId = None, **given: Any
     ) -> Generation:
         """Write a generation down, to be run soon."""
         context = info.context
-        submitted = await context.submit(asked, client_request_id, is_waited_for=False)
+        submitted = await context.submit(given, client_request_id, is_waited_for=False)
         context.submitted.append(submitted.generation.guid)
         return submitted.generation
 
     @strawberry.mutation(
         graphql_type=GenerationType,
+        metadata=FREE,
         description="Cancel a generation that is queued. One that is running was sent to the model "
         "and may be charged for: it cannot be cancelled.",
     )
     async def cancel_generation(self, info: PixyInfo, guid: Guid) -> Generation:
         """Cancel a queued generation."""
-        return await info.context.generations.cancel(guid)
+        return await info.context.services.generations.cancel(guid)
 
     @strawberry.mutation(
         graphql_type=GenerationType,
+        metadata=PAID,
         description="Queue a generation again that failed, was cancelled, or whose outcome is "
         "unknown. It may be charged for once more.",
     )
     async def retry_generation(self, info: PixyInfo, guid: Guid) -> Generation:
         """Queue the same generation again."""
-        generation = await info.context.generations.retry(guid)
+        generation = await info.context.services.generations.retry(guid)
         info.context.submitted.append(generation.guid)
         return generation
 
     @strawberry.mutation(
         graphql_type=ImageDetailType,
+        metadata=FREE,
         description="Give an image tags, or take them away. Nothing else of an image can change.",
     )
     async def update_image(
@@ -98,13 +104,14 @@ class Mutation:
         """Change an image's tags."""
         given = {"add_tags": add_tags, "remove_tags": remove_tags}
         changes = {name: tags for name, tags in given.items() if tags}
-        return await info.context.curation.update_image(guid, changes)
+        return await info.context.services.curation.update_image(guid, changes)
 
     @strawberry.mutation(
         graphql_type=ImageDetailType,
+        metadata=FREE,
         description="Delete an image for good, with its bytes, and return what it was. Caches "
         "beyond this service may keep the bytes.",
     )
     async def delete_image(self, info: PixyInfo, guid: ImageGuid) -> ImageDetail:
         """Delete an image."""
-        return await info.context.curation.delete_image(guid)
+        return await info.context.services.curation.delete_image(guid)

@@ -9,7 +9,7 @@ from strawberry import UNSET
 from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.exceptions import GenerationNotFoundError, ImageGoneError, ImageNotFoundError
 from pixyproxy.core.models import Generation, GenerationStatus, ImageDetail, Stats, Tag
-from pixyproxy.schema.arguments import takes
+from pixyproxy.schema.arguments import fields_of, takes
 from pixyproxy.schema.connections import (
     Counting,
     ImageConnectionType,
@@ -49,7 +49,7 @@ class Query:
     ) -> ImageDetail | None:
         """Return one image."""
         try:
-            return await info.context.images.get_image(guid)
+            return await info.context.services.images.get_image(guid)
         except (ImageNotFoundError, ImageGoneError):
             return None
 
@@ -70,15 +70,15 @@ class Query:
     ) -> list[ImageDetail]:
         """Return a page of all images, or some by their GUIDs."""
         if guids is not UNSET and guids is not None:
-            return await info.context.finder.get_images(guids)
-        return await info.context.finder.list_images(page=page, size=size)
+            return await info.context.services.finder.get_images(guids)
+        return await info.context.services.finder.list_images(page=page, size=size)
 
     @strawberry.field(
         graphql_type=list[ImageDetailType],
         description="A page of the images that meet all criteria, newest first; with none, of all "
         "images. Pages go to the 10,000th match; for more: `imageConnection`.",
     )
-    @takes(ImageCriteria, only={"query", "prompt", "filename", "guid"})
+    @takes(fields_of(ImageCriteria, only={"query", "prompt", "filename", "guid"}))
     async def search(
         self,
         info: PixyInfo,
@@ -86,11 +86,11 @@ class Query:
         filter_: Filter = UNSET,
         page: Page = 1,
         size: Size = 20,
-        **asked: Any,
+        **given: Any,
     ) -> list[ImageDetail]:
         """Return a page of the images that meet all criteria."""
-        return await info.context.finder.search_images(
-            _criteria(filter_) | asked, page=page, size=size
+        return await info.context.services.finder.search_images(
+            _criteria(filter_) | given, page=page, size=size
         )
 
     @strawberry.field(
@@ -118,7 +118,7 @@ class Query:
         ] = ImageOrder.NEWEST_FIRST,
     ) -> ImageConnectionType:
         """Return a part of the list."""
-        finder = info.context.finder
+        finder = info.context.services.finder
         criteria = _criteria(filter_)
         slice_ = {"first": first, "after": after, "last": last, "before": before}
         connection = await finder.connect_images(
@@ -142,7 +142,7 @@ class Query:
         ] = UNSET,
     ) -> list[Tag]:
         """Return tags."""
-        return await info.context.curation.list_tags(first=first, prefix=prefix or None)
+        return await info.context.services.curation.list_tags(first=first, prefix=prefix or None)
 
     @strawberry.field(
         graphql_type=StatsType,
@@ -150,7 +150,7 @@ class Query:
     )
     async def stats(self, info: PixyInfo) -> Stats:
         """Return the statistics."""
-        return await info.context.curation.get_stats()
+        return await info.context.services.curation.get_stats()
 
     @strawberry.field(
         graphql_type=GenerationType | None,
@@ -163,7 +163,7 @@ class Query:
     ) -> Generation | None:
         """Return one generation."""
         try:
-            return await info.context.generations.get_generation(guid)
+            return await info.context.services.generations.get_generation(guid)
         except GenerationNotFoundError:
             return None
 
@@ -182,6 +182,6 @@ class Query:
         size: Size = 20,
     ) -> list[Generation]:
         """Return a page of the generations."""
-        return await info.context.generations.list_generations(
+        return await info.context.services.generations.list_generations(
             status=status or None, page=page, size=size
         )

@@ -26,7 +26,7 @@ _SHARE_LEFT = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class VariantFile:
+class DerivativeFile:
     """A file in the cache. It was used last at `used_ns`."""
 
     guid: str
@@ -35,7 +35,7 @@ class VariantFile:
     used_ns: int
 
 
-class VariantStore:
+class DerivativeStore:
     """A folder of derivatives: `ab/<guid>/<name>`. Several processes may share it.
 
     It reads and writes the disk: call it in threads. It raises OSError only where it says so:
@@ -122,8 +122,8 @@ class VariantStore:
         return [folder.name for folder in self._folders()]
 
     def prune(
-        self, is_wanted: Callable[[VariantFile], bool]
-    ) -> tuple[list[VariantFile], list[VariantFile]]:
+        self, is_wanted: Callable[[DerivativeFile], bool]
+    ) -> tuple[list[DerivativeFile], list[DerivativeFile]]:
         """Remove what is not wanted, and the least used beyond the bound. Raises OSError.
 
         Returns what is kept, and what was removed.
@@ -159,14 +159,14 @@ class VariantStore:
         self._drop(list(set(every).difference(kept)))
         return sum(one.byte_size for one in kept)
 
-    def _drop(self, dropped: list[VariantFile]) -> None:
+    def _drop(self, dropped: list[DerivativeFile]) -> None:
         for one in dropped:
             file = self.folder / self.path_of(one.guid, one.name)
             file.unlink(missing_ok=True)
             with suppress(OSError):  # others are still in it
                 file.parent.rmdir()
 
-    def _list(self) -> list[VariantFile]:
+    def _list(self) -> list[DerivativeFile]:
         return [one for folder in self._folders() for one in self._in_folder(folder)]
 
     def _folders(self) -> Iterator[Path]:
@@ -175,10 +175,10 @@ class VariantStore:
         for shard in sorted(self.folder.glob("[0-9a-f][0-9a-f]")):
             yield from (folder for folder in sorted(shard.iterdir()) if is_guid(folder.name))
 
-    def _in_folder(self, folder: Path) -> Iterator[VariantFile]:
+    def _in_folder(self, folder: Path) -> Iterator[DerivativeFile]:
         for entry in os.scandir(folder):
             stat = entry.stat(follow_symlinks=False)
-            yield VariantFile(folder.name, entry.name, stat.st_size, stat.st_mtime_ns)
+            yield DerivativeFile(folder.name, entry.name, stat.st_size, stat.st_mtime_ns)
 
     @contextmanager
     def _ledger(self) -> Iterator["_Ledger"]:
@@ -195,7 +195,7 @@ def _folder_of(guid: str) -> str:
     return f"{guid[:2]}/{guid}"
 
 
-def _within(files: list[VariantFile], max_bytes: int) -> list[VariantFile]:
+def _within(files: list[DerivativeFile], max_bytes: int) -> list[DerivativeFile]:
     """Return the files that were used last, as many as fit."""
     files.sort(key=lambda one: one.used_ns, reverse=True)
     totals = itertools.accumulate(one.byte_size for one in files)
