@@ -1,9 +1,7 @@
 """The settings: read from the environment (or a .env file), checked once, handed down."""
 
-import difflib
 import ipaddress
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -27,10 +25,10 @@ from pydantic_settings import (
 
 from pixyproxy.core.addresses import is_loopback, parse_allowed, read_place
 from pixyproxy.core.api_keys import MAKE_COMMAND, check_api_key
+from pixyproxy.core.variables import refuse_unknown
 from pixyproxy.service.providers import ProviderOptions
 
 PREFIX = "PIXYPROXY_"
-_OF_THE_TESTS = {f"{PREFIX}TEST_MYSQL_URL"}
 
 
 def _split(value: Any) -> Any:
@@ -238,7 +236,7 @@ class Settings(BaseSettings):
         """Return where settings come from. Raises ValueError where it holds an unknown one."""
         for source in (env_settings, dotenv_settings):
             assert isinstance(source, EnvSettingsSource)
-            _refuse_unknown(source.env_vars, settings_cls.model_fields)
+            refuse_unknown(source.env_vars, settings_cls.model_fields, prefix=PREFIX)
         return init_settings, env_settings, dotenv_settings, file_secret_settings
 
     @field_validator("api_keys")
@@ -342,11 +340,3 @@ class Settings(BaseSettings):
         if self.generator != "auto":
             return self.generator
         return "openai" if self.openai_api_key or self.openai_base_url else "sketch"
-
-
-def _refuse_unknown(variables: Iterable[str], fields: Iterable[str]) -> None:
-    known = {PREFIX + field.upper() for field in fields}
-    for variable in map(str.upper, variables):
-        if variable.startswith(PREFIX) and variable not in known | _OF_THE_TESTS:
-            (nearest,) = difflib.get_close_matches(variable, sorted(known), n=1, cutoff=0)
-            raise ValueError(f"{variable} is no setting; did you mean {nearest}?")

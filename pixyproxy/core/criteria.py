@@ -17,7 +17,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from pixyproxy.core.models import ContentType, TagName, Text
+from pixyproxy.core.fields import TagName, Text
+from pixyproxy.core.models import ContentType
 
 MAX_QUERY_CHARS = 1000
 MAX_TAGS = 20

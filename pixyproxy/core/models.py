@@ -1,22 +1,15 @@
 """The models that all floors share."""
 
-import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from pixyproxy.core.exceptions import GeneratorBusyError
-from pixyproxy.core.text import check_key, check_not_blank, check_storable, fold_tag
-
-MAX_PROMPT_CHARS = 32_000
-"""The longest prompt any known model takes (GPT image models, OpenAI's API reference)."""
-MAX_TAG_CHARS = 64
-MAX_IMAGES = 10
-"""The most images that any known model draws in one call."""
+from pixyproxy.core.fields import MAX_IMAGES, Choice, Prompt
 
 
 class ContentType(StrEnum):
@@ -32,30 +25,6 @@ class ContentType(StrEnum):
     def extension(self) -> str:
         """The file name's extension, without a dot."""
         return "jpg" if self is ContentType.JPEG else self.value.removeprefix("image/")
-
-
-Text = Annotated[str, AfterValidator(check_storable)]
-Prompt = Annotated[
-    str,
-    Field(max_length=MAX_PROMPT_CHARS),
-    AfterValidator(check_storable),
-    AfterValidator(check_not_blank),
-]
-Choice = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(check_storable)]
-
-
-def _as_tag(text: str) -> str:
-    tag = fold_tag(text)
-    if not 0 < len(tag) <= MAX_TAG_CHARS:
-        raise ValueError(f"must have 1 to {MAX_TAG_CHARS} characters")
-    if any(unicodedata.category(char) == "Cc" for char in tag):
-        raise ValueError("must not contain control characters")
-    return tag
-
-
-TagName = Annotated[str, AfterValidator(check_storable), AfterValidator(_as_tag)]
-"""A tag, with case and white space made alike."""
-IdempotencyKey = Annotated[str, AfterValidator(check_key)]
 
 
 class ImageDetailCreate(BaseModel):

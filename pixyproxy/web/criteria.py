@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query
 
 from pixyproxy.core.criteria import MAX_TAGS, ImageCriteria
-from pixyproxy.core.models import MAX_TAG_CHARS
+from pixyproxy.core.fields import MAX_TAG_CHARS
 
 _TAG = Annotated[
     list[Annotated[str, Query(max_length=2 * MAX_TAG_CHARS)]] | None,

@@ -10,7 +10,8 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
-from pixyproxy.core.models import GenerationCreate, IdempotencyKey
+from pixyproxy.core.fields import IdempotencyKey
+from pixyproxy.core.models import GenerationCreate
 from pixyproxy.core.strict_json import parse_json
 from pixyproxy.service.generating.generations import GenerationService
 from pixyproxy.service.generating.terms import Submitted, Terms

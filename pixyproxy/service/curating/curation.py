@@ -13,8 +13,9 @@ from pixyproxy.core.exceptions import (
     ImageStoreError,
     StorageException,
 )
+from pixyproxy.core.fields import TagName, Text
 from pixyproxy.core.guid import is_guid
-from pixyproxy.core.models import ContentType, ImageDetail, Stats, Tag, TagName, Text
+from pixyproxy.core.models import ContentType, ImageDetail, Stats, Tag
 from pixyproxy.core.text import fold_tag
 from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.curation import CurationRepository

@@ -17,13 +17,13 @@ from pixyproxy.core.exceptions import (
     OverloadedError,
     StorageException,
 )
+from pixyproxy.core.fields import IdempotencyKey
 from pixyproxy.core.models import (
     Attempt,
     AttemptStatus,
     Generation,
     GenerationCreate,
     GenerationStatus,
-    IdempotencyKey,
     ImageDetailCreate,
 )
 from pixyproxy.data.context import DatabaseContext

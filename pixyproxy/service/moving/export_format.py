@@ -17,7 +17,8 @@ from typing import Annotated, Self
 import orjson
 from pydantic import BaseModel, Field, model_validator
 
-from pixyproxy.core.models import Attempt, Choice, IdempotencyKey, ImageDetail, Text
+from pixyproxy.core.fields import Choice, IdempotencyKey, Text
+from pixyproxy.core.models import Attempt, ImageDetail
 from pixyproxy.data.files.layout import FileName
 from pixyproxy.data.repositories.transfers import MovedGeneration, Tombstone
 from pixyproxy.service.keeping.storable import Guid, JsonObject, Moment

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from pixyproxy.core.models import MAX_PROMPT_CHARS
+from pixyproxy.core.fields import MAX_PROMPT_CHARS
 
 MAX_PARAMETERS_BYTES = 64 * 1024
 """Parameters that are more as JSON are not kept."""

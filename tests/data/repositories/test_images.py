@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from pixyproxy.core.criteria import ImageCriteria
-from pixyproxy.core.models import MAX_PROMPT_CHARS, ContentType, ImageDetail
+from pixyproxy.core.fields import MAX_PROMPT_CHARS
+from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.data.init import Database
 from tests.support.rows import count_images, keep, make_image, raw, repository
 
