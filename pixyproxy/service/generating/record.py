@@ -28,7 +28,7 @@ from pixyproxy.service.generating.ends import End
 from pixyproxy.service.generating.leasing import LeaseLostError
 from pixyproxy.service.generating.outcome import end_attempt, end_generation
 from pixyproxy.service.generating.watch import Progress
-from pixyproxy.service.keeping.retrying import patiently
+from pixyproxy.service.keeping.retrying import retry_until_stored
 from pixyproxy.service.providers import ProviderAnswer
 
 logger = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class GenerationRecord:
                 await generations.create_attempt(context, attempt)
                 await context.commit_transaction()
 
-        await patiently(f"the record of {attempt.guid}", begin)
+        await retry_until_stored(f"the record of {attempt.guid}", begin)
         return attempt
 
     async def end_in_vain(self, attempt: Attempt, error: PixyProxyException) -> None:
@@ -165,7 +165,7 @@ class GenerationRecord:
             async with self._generations.open_context() as context:
                 await self._generations.update_attempt(context, attempt)
 
-        await patiently(f"the record of {attempt.guid}", write)
+        await retry_until_stored(f"the record of {attempt.guid}", write)
 
     async def reopen(self, attempt: Attempt) -> None:
         """Write a late answer down, and have the generation run again until it is kept."""
@@ -181,7 +181,7 @@ class GenerationRecord:
                 await generations.update_attempt(context, attempt)
                 await context.commit_transaction()
 
-        await patiently(f"the record of {attempt.guid}", write)
+        await retry_until_stored(f"the record of {attempt.guid}", write)
 
     # Ends
 
@@ -223,7 +223,7 @@ class GenerationRecord:
             async with self._generations.open_context() as context:
                 await self._generations.put_back(context, self.guid, self.runner)
 
-        await patiently(f"the record of {self.guid}", put_back)
+        await retry_until_stored(f"the record of {self.guid}", put_back)
         self.generation = self.generation.model_copy(
             update={"status": GenerationStatus.QUEUED, "started_at": None}
         )
@@ -286,5 +286,5 @@ class GenerationRecord:
                 else:
                     await context.commit_transaction()
 
-        await patiently(f"the record of {attempt.guid if attempt else self.guid}", write)
+        await retry_until_stored(f"the record of {attempt.guid if attempt else self.guid}", write)
         return is_written

@@ -35,7 +35,7 @@ from pixyproxy.service.generating.record import GenerationRecord
 from pixyproxy.service.generating.run import GenerationRun
 from pixyproxy.service.generating.state import ProcessState
 from pixyproxy.service.generating.terms import Submitted, Terms
-from pixyproxy.service.keeping.retrying import patiently
+from pixyproxy.service.keeping.retrying import retry_until_stored
 from pixyproxy.service.validation import validate
 
 WAITING_PER_RUNNING = 2
@@ -239,7 +239,7 @@ class Submission:
                     await generations.update_attempt(context, first.model_copy(update=unsent))
                 await self._dependencies.ends.commit(context, End(failed), runner)
 
-        await patiently(f"the record of {failed.guid}", write)
+        await retry_until_stored(f"the record of {failed.guid}", write)
 
     @asynccontextmanager
     async def _storage_check(self) -> AsyncGenerator[asyncio.Task[None], None]:

@@ -14,7 +14,7 @@ from pixyproxy.core.models import Generation, ImageDetail
 from pixyproxy.data.files.store import ImageStore
 from pixyproxy.service.keeping.describe import Thumbhasher, digest_of, examine
 from pixyproxy.service.keeping.fetcher import ImageFetcher
-from pixyproxy.service.keeping.retrying import patiently, pauses
+from pixyproxy.service.keeping.retrying import pauses, retry_until_stored
 from pixyproxy.service.providers import ProviderImage
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class ImageKeeper:
         # What is paid for does not wait on disk for what is found out of it.
         hashing = asyncio.create_task(self._thumbhasher.add(detail, data))
         try:
-            await patiently(
+            await retry_until_stored(
                 f"paid image {guid}",
                 lambda: self.store.write(guid, facts.content_type, data, sidecar),
             )

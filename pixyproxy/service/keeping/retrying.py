@@ -17,7 +17,7 @@ LONGEST_PAUSE_S = 20.0
 """The mean of the longest of the `pauses`."""
 
 
-async def patiently(name: str, keep: Callable[[], Awaitable[None]]) -> None:
+async def retry_until_stored(name: str, keep: Callable[[], Awaitable[None]]) -> None:
     """Do it again while disk or database fails: what it is about is paid for, or will be."""
     try:
         while True:
