@@ -62,18 +62,23 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Open everything that `settings` name, and close it at the end, in the opposite order."""
+async def open_services(settings: Settings, *, must_exist: bool = False) -> AsyncIterator[Services]:
+    """Open everything that `settings` name, and close it at the end, in the opposite order.
+
+    An archive that is not there is made, unless it `must_exist`.
+    """
     async with AsyncExitStack() as stack:
-        store = make_store(settings.images, min_free_mb=settings.min_free_mb)
-        store.open()
-        stack.callback(store.close)
         database = open_database(
             settings.database_url,
             pool_size=settings.database_pool_size,
             min_free_mb=settings.min_free_mb,
         )
         stack.push_async_callback(database.aclose)
+        if must_exist:
+            await database.check_exists()
+        store = make_store(settings.images, min_free_mb=settings.min_free_mb)
+        store.open()
+        stack.callback(store.close)
         await database.migrate()
         repository = ImageRepository(database.open_context)
         archive = Archive(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))

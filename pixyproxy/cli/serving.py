@@ -1,7 +1,6 @@
 """Serving, and what goes with it."""
 
 import asyncio
-import os
 import socket
 import ssl
 from pathlib import Path
@@ -13,6 +12,7 @@ from sqlalchemy.engine import make_url
 
 from pixyproxy import __version__
 from pixyproxy.bootstrap import open_services
+from pixyproxy.cli.options import ARCHIVE, takes_archive, takes_settings
 from pixyproxy.cli.terminal import (
     console,
     errors_in_one_line,
@@ -22,25 +22,23 @@ from pixyproxy.cli.terminal import (
 )
 from pixyproxy.log import configure_logging
 from pixyproxy.schema.schema import make_schema
-from pixyproxy.settings import PREFIX, Settings
+from pixyproxy.settings import Settings
 
 KEEP_ALIVE_S = 75
 """Longer than the usual proxies' own, so that it is they who hang up an idle connection."""
 
 
+@takes_settings(
+    "host",
+    "port",
+    *ARCHIVE,
+    "variants",
+    "generator",
+    "openai_base_url",
+    "model",
+    "log_level",
+)
 def serve(
-    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
-    database_url: Annotated[
-        str | None, typer.Option(help="mysql://user:password@host/database or sqlite:///path.")
-    ] = None,
-    images: Annotated[Path | None, typer.Option(help="The folder of the image files.")] = None,
-    generator: Annotated[str | None, typer.Option(help="auto, openai or sketch.")] = None,
-    openai_base_url: Annotated[
-        str | None, typer.Option(help="Any OpenAI-compatible server, such as http://host/v1.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="The default model.")] = None,
-    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Server processes.")] = 1,
     ssl_certfile: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="TLS certificate chain (PEM).")
@@ -49,21 +47,7 @@ def serve(
         Path | None, typer.Option(exists=True, dir_okay=False, help="TLS private key (PEM).")
     ] = None,
 ) -> None:
-    """Serve GraphQL and REST. Each option wins over its variable PIXYPROXY_..."""
-    options = {
-        "host": host,
-        "port": port,
-        "database_url": database_url,
-        "images": images,
-        "generator": generator,
-        "openai_base_url": openai_base_url,
-        "model": model,
-        "log_level": log_level,
-    }
-    # By the environment the options reach worker processes too.
-    os.environ.update(
-        {PREFIX + name.upper(): str(value) for name, value in options.items() if value is not None}
-    )
+    """Serve GraphQL and REST. Each option of a setting wins over its variable PIXYPROXY_..."""
     with errors_in_one_line():
         settings = read_settings(log_level="WARNING")
         _check_certificate(ssl_certfile, ssl_keyfile)
@@ -90,6 +74,7 @@ def serve(
     )
 
 
+@takes_archive
 def migrate() -> None:
     """Bring the database's tables up to date. (`serve` does so too.)"""
     with errors_in_one_line():
@@ -107,6 +92,24 @@ def version() -> None:
     """Print the version."""
     with errors_in_one_line():
         print_text(f"pixyproxy {__version__}")
+
+
+def _print_version(is_asked: bool) -> None:  # noqa: FBT001  typer's form of a callback
+    if is_asked:
+        version()
+        raise typer.Exit
+
+
+def common(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version, and exit."
+        ),
+    ] = False,
+) -> None:
+    """PixyProxy has images drawn by a model and keeps them, with their prompts, for good."""
 
 
 async def _prepare(settings: Settings) -> None:
