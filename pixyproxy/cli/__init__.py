@@ -7,7 +7,7 @@ from pixyproxy.cli.finding import delete, search, tag
 from pixyproxy.cli.generating import generate, generations
 from pixyproxy.cli.moving import export, import_
 from pixyproxy.cli.pruning import prune_variants
-from pixyproxy.cli.serving import common, export_schema, migrate, serve, version
+from pixyproxy.cli.serving import check, common, export_schema, migrate, serve, version
 from pixyproxy.cli.terminal import use_any_encoding
 
 cli = typer.Typer(
@@ -16,6 +16,7 @@ cli = typer.Typer(
 )
 for command in (
     serve,
+    check,
     generate,
     search,
     tag,

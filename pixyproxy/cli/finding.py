@@ -14,9 +14,11 @@ from rich.text import Text
 from pixyproxy.bootstrap import open_services
 from pixyproxy.cli.options import takes_archive
 from pixyproxy.cli.terminal import errors_in_one_line, print_text, read_settings
+from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.models import ImageDetail
+from pixyproxy.core.urls import Urls
 from pixyproxy.log import escape_line
-from pixyproxy.service.finding.finder import MAX_PAGE_SIZE, ImageCriteria
+from pixyproxy.service.finding.finder import MAX_PAGE_SIZE
 from pixyproxy.settings import Settings
 from pixyproxy.web.models import ImageDetailWithUrl
 
@@ -149,8 +151,7 @@ async def _delete(settings: Settings, guids: Sequence[str]) -> None:
 
 
 def _as_json(image: ImageDetail, settings: Settings, *, indent: int | None = None) -> str:
-    base = settings.public_base_url or ""
-    shown = ImageDetailWithUrl.of(image, f"{base}/image/{image.guid}/content")
+    shown = ImageDetailWithUrl.of(image, Urls(settings.public_base_url or ""))
     return shown.model_dump_json(indent=indent)
 
 

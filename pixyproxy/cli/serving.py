@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from sqlalchemy.engine import make_url
 
 from pixyproxy import __version__
-from pixyproxy.bootstrap import open_services
+from pixyproxy.bootstrap import check_parts, open_services
 from pixyproxy.cli.options import ARCHIVE, takes_archive, takes_settings
 from pixyproxy.cli.terminal import (
     console,
@@ -20,6 +19,8 @@ from pixyproxy.cli.terminal import (
     print_text,
     read_settings,
 )
+from pixyproxy.core.exceptions import ImageStoreError
+from pixyproxy.core.urls import Urls
 from pixyproxy.log import configure_logging
 from pixyproxy.schema.schema import make_schema
 from pixyproxy.settings import Settings
@@ -51,9 +52,9 @@ def serve(
     with errors_in_one_line():
         settings = read_settings(log_level="WARNING")
         _check_certificate(ssl_certfile, ssl_keyfile)
-        asyncio.run(_prepare(settings))
+        draws_by = asyncio.run(_prepare(settings))
         _check_port(settings)
-    _show_banner(settings, scheme="https" if ssl_certfile else "http")
+    _show_banner(settings, draws_by, scheme="https" if ssl_certfile else "http")
     configure_logging(settings.log_level)
     uvicorn.run(
         "pixyproxy.app:create_app_from_environment",
@@ -80,6 +81,33 @@ def migrate() -> None:
     with errors_in_one_line():
         asyncio.run(_prepare(read_settings(log_level="WARNING")))
         console.print("The database is up to date.")
+
+
+@takes_settings(*ARCHIVE, "generator", "openai_base_url", "model")
+def check() -> None:
+    """Try the database, the images' store and the model's server; a line each says what is wrong.
+
+    Nothing is drawn, and nothing is changed but that tables are made or brought up to date.
+
+    Exit status: 0 all is well, 1 something is wrong.
+    """
+    with errors_in_one_line():
+        is_well = asyncio.run(_check(read_settings(log_level="ERROR")))
+    raise typer.Exit(0 if is_well else 1)
+
+
+async def _check(settings: Settings) -> bool:
+    is_well = True
+    async for name, outcome in check_parts(settings):
+        if isinstance(outcome, str):
+            print_text(f"{name:<14}ok     {outcome}")
+            continue
+        is_well = False
+        told = outcome.message
+        if isinstance(outcome, ImageStoreError) and outcome.__cause__ is not None:
+            told += f" ({outcome.reason})"
+        print_text(f"{name:<14}wrong  {told}")
+    return is_well
 
 
 def export_schema() -> None:
@@ -112,9 +140,10 @@ def common(
     """PixyProxy has images drawn by a model and keeps them, with their prompts, for good."""
 
 
-async def _prepare(settings: Settings) -> None:
-    async with open_services(settings):
-        pass
+async def _prepare(settings: Settings) -> str:
+    """Bring everything that is kept up to date, and say what draws."""
+    async with open_services(settings) as services:
+        return services.engine.provider.describe()
 
 
 def _check_certificate(certfile: Path | None, keyfile: Path | None) -> None:
@@ -143,22 +172,15 @@ def _check_port(settings: Settings) -> None:
             ) from None
 
 
-def _show_banner(settings: Settings, *, scheme: str) -> None:
-    url = origin(settings, scheme)
-    draws = {
-        "openai": f"{settings.openai_base_url or 'OpenAI'}, model {settings.model}",
-        "sketch": "the embedded sketch generator (free, offline, no model)",
-    }[settings.generator_name]
-    database = make_url(settings.database_url).render_as_string(hide_password=True)
+def _show_banner(settings: Settings, draws_by: str, *, scheme: str) -> None:
+    urls = Urls(origin(settings, scheme))
     access = "API keys" if settings.api_keys else "anonymous"
     for name, value in {
         f"PixyProxy {__version__}": "",
-        "listens on": f"{url}  (GraphiQL at {url}/graphql, REST at {url}/docs)",
-        "keeps rows in": database,
-        "keeps images in": str(
-            images.absolute() if isinstance(images := settings.images, Path) else images
-        ),
-        "draws by": draws,
+        "listens on": f"{urls.base}  (GraphiQL at {urls.graphql}, REST at {urls.docs})",
+        "keeps rows in": settings.database_without_password,
+        "keeps images in": settings.images_place,
+        "draws by": draws_by,
         "access": access,
     }.items():
         console.print(f"{name:<16}{value}".rstrip(), markup=False)

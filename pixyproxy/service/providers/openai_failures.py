@@ -113,6 +113,14 @@ def failure_of_answer(
     return BadGeneratorResponseError()
 
 
+def nothing_at(path: str) -> GeneratorAccountError:
+    """Return what a 404 means that names no model: the base URL leads to nothing of the kind."""
+    return GeneratorAccountError(
+        f"The image model's server has nothing at {path}. Its operator must act: "
+        "PIXYPROXY_OPENAI_BASE_URL is to lead to its API, and commonly ends in /v1."
+    )
+
+
 def _fault_of(error: Mapping[str, Any]) -> FieldFault:
     param = error.get("param")
     if param not in ("prompt", "model", "n", *PARAMETERS):

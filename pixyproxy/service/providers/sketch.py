@@ -32,6 +32,10 @@ class SketchProvider:
 
     name = "sketch"
 
+    def describe(self) -> str:
+        """Say that it is no model."""
+        return "the embedded sketch generator (free, offline, no model)"
+
     def prepare(self, image: GenerationCreate) -> GenerationRequest:
         """Check against the sketch's profile; the model is `sketch`, whatever was asked for."""
         return SKETCH.prepare(image, self.name)
@@ -42,6 +46,10 @@ class SketchProvider:
         return ProviderAnswer(
             images=tuple(ProviderImage(data=data) for data in drawn), model=self.name
         )
+
+    async def check(self) -> str:
+        """Nothing can be wrong."""
+        return self.describe()
 
     async def aclose(self) -> None:
         """Nothing is open."""
