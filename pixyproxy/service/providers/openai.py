@@ -28,7 +28,6 @@ from pixyproxy.service.providers.openai_answers import (
 from pixyproxy.service.providers.openai_failures import (
     failure_of_answer,
     failure_of_connection,
-    nothing_at,
     watch_sending,
 )
 from pixyproxy.service.providers.profiles import profile_for
@@ -182,9 +181,13 @@ class OpenAIProvider:
         if not response.is_success:
             answer = read_object(await _beginning(response))
             request_id = self._readable(response.headers.get("x-request-id"))
-            if response.status_code == HTTPStatus.NOT_FOUND and not answer.get("error"):
-                raise nothing_at(response.request.url.path)
-            self._raise_for_error(response.status_code, answer, response.headers, request_id)
+            self._raise_for_error(
+                response.status_code,
+                answer,
+                response.headers,
+                request_id,
+                path=response.request.url.path,
+            )
 
     def _raise_for_error(
         self,
@@ -192,6 +195,8 @@ class OpenAIProvider:
         answer: Mapping[str, Any],
         headers: Mapping[str, str],
         request_id: str | None,
+        *,
+        path: str = "",
     ) -> NoReturn:
         nested = answer.get("error")
         error = nested if isinstance(nested, dict) else answer
@@ -203,7 +208,7 @@ class OpenAIProvider:
             self._readable(error.get("param")),
             request_id,
         )
-        raise failure_of_answer(status, error, headers)
+        raise failure_of_answer(status, error, headers, path=path)
 
     def _numbers(self, usage: object) -> dict[str, Any] | None:
         """What of `usage` is numbers and objects of numbers, within bounds; None for nothing."""
