@@ -157,7 +157,7 @@ async def test_the_example_of_an_answer_is_like_an_answer(
         generation = (await client.get(f"/generation/{image['generation_guid']}")).json()
         missing = assert_problem(await client.get("/image/x"), 404, "image-not-found")
 
-    for name, made in {"ImageDetailWithUrl": image, "GenerationDetail": generation}.items():
+    for name, made in {"ImageDetail": image, "Generation": generation}.items():
         schema = document["components"]["schemas"][name]
         validator = jsonschema_rs.validator_for({**document, **schema})
         assert set(schema["required"]) == set(made)
