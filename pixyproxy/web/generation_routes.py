@@ -191,6 +191,8 @@ async def follow_generation(
     """Tell how the generation is now, and each change of its status, until it has ended.
 
     Events have the name `generation`, the status as their id, and the generation as their data.
+    `EventSource` hears them by `addEventListener("generation", ...)`. It cannot send a key: where
+    one is asked for, read the stream by `fetch`.
     """
     present = await generations.get_generation(guid)
     if present.status.is_final and last_event_id == present.status:

@@ -1,21 +1,18 @@
 """What generators make of the OpenAPI document: clients that call a real process."""
 
-import fcntl
-import hashlib
 import json
 import shutil
-import subprocess
 import venv
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from tests.support.installing import install_npm_packages, installing, run
 from tests.support.programs import require_program
-from tests.support.servers import Service, environment
+from tests.support.servers import Service
 
 FOLDER = Path(__file__).parent
 KEY = "N7mYcQ4w-tests-only-9fKz"
@@ -33,33 +30,6 @@ bytes that are kept."""
 ANSWERS = ["ImageDetail", "Generation", "Problem"]
 
 
-def run(*command: object, cwd: Path, **variables: str) -> str:
-    """Return what a command prints; it has to succeed."""
-    done = subprocess.run(
-        list(map(str, command)),
-        cwd=cwd,
-        env=environment() | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
-    return done.stdout
-
-
-@contextmanager
-def installing(lock_file: Path, target: Path) -> Iterator[bool]:
-    """Tell whether `target` is to be installed anew from the lock file; one process at a time."""
-    stamp = target.with_name(f"{target.name}.stamp")
-    wanted = hashlib.sha256(lock_file.read_bytes()).hexdigest()
-    with target.with_name(f"{target.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        is_there = target.exists() and stamp.exists() and stamp.read_text() == wanted
-        yield not is_there
-        stamp.write_text(wanted)
-
-
 @pytest.fixture(scope="session")
 def python() -> Path:
     """The Python of a virtual environment of the generators' own."""
@@ -75,12 +45,7 @@ def python() -> Path:
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
     """The npm packages, from their lock file."""
-    npm = require_program("npm")
-    folder = FOLDER / "node_modules"
-    with installing(FOLDER / "package-lock.json", folder) as is_needed:
-        if is_needed:
-            run(npm, "ci", "--prefer-offline", cwd=FOLDER)
-    return folder
+    return install_npm_packages(FOLDER)
 
 
 @pytest.fixture(scope="module")
