@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet \
-	--custom-compile-command "make lock"
+COMPILED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
+COMPILE := $(BIN)/uv pip compile pyproject.toml --group build $(COMPILED)
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test soak check format bench lock schema clean
@@ -40,6 +40,7 @@ bench: $(VENV)/dev.stamp ## run the benchmarks
 lock: $(VENV)/dev.stamp ## renew the locked dependencies
 	@$(COMPILE) --upgrade --group dev -o requirements-dev.txt
 	@$(COMPILE) --upgrade --constraint requirements-dev.txt -o requirements.txt
+	@cd tests/generators && $(abspath $(BIN))/uv pip compile requirements.in $(COMPILED) --upgrade -o requirements.txt
 
 schema: $(VENV)/dev.stamp ## write schema.graphql anew
 	@$(BIN)/pixyproxy export-schema > schema.graphql

@@ -14,7 +14,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from pixyproxy import __version__
 from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.core.exceptions import PixyProxyException
-from pixyproxy.core.urls import DOCS, GRAPHQL
+from pixyproxy.core.urls import GRAPHQL, origin_of
 from pixyproxy.drain import drain_on_signal
 from pixyproxy.log import configure_logging
 from pixyproxy.schema.errors import graphql_body
@@ -33,6 +33,7 @@ from pixyproxy.web.access import Access
 from pixyproxy.web.content import Representations
 from pixyproxy.web.dependencies import authenticate, public, urls_of
 from pixyproxy.web.errors import AnswerErrors, ExceptionHandler
+from pixyproxy.web.forwarding import FirstForwardedProto
 from pixyproxy.web.limits import RequestLimits, RequestPace
 from pixyproxy.web.openapi import complete_document
 from pixyproxy.web.request_log import RequestLog
@@ -73,7 +74,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         summary="Generates images by a model and keeps them, with their prompts, for good.",
         lifespan=lifespan,
         redirect_slashes=False,
-        docs_url=DOCS,
+        docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
@@ -84,6 +85,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         image_routes.bare_router,
         curation_routes.router,
         generation_routes.router,
+        generation_routes.events_router,
         health_routes.router,
         make_graphql_router(
             Door(authenticate, public, services_of, urls_of),
@@ -91,11 +93,11 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
             graphiql=settings.graphql_graphiql,
             sync_wait_s=settings.sync_wait_s,
             sockets=sockets,
-            allowed_origins=settings.cors_origins,
+            allowed_origins=_origins(settings),
             max_message_bytes=settings.graphql_max_body_kib * 1024,
         ),
     )
-    complete_document(app)
+    complete_document(app, public_base_url=settings.public_base_url)
 
     answer = ExceptionHandler(graphql_body=graphql_body)
     for kind in (PixyProxyException, RequestValidationError, HTTPException):
@@ -132,6 +134,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         )
     app.add_middleware(RequestLog)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
+    app.add_middleware(FirstForwardedProto)
     return app
 
 
@@ -150,6 +153,12 @@ def make_state(settings: Settings, services: Services) -> State:
         public_base_url=settings.public_base_url,
         sync_wait_s=settings.sync_wait_s,
     )
+
+
+def _origins(settings: Settings) -> list[str]:
+    """Return the origins whose pages may open WebSockets, beside the one that is asked."""
+    base = settings.public_base_url
+    return [*settings.cors_origins, *([origin_of(base)] if base else [])]
 
 
 def graphql_limits(settings: Settings) -> Limits:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import httpx2
 from PIL import Image
 
+from tests.support.installing import install_npm_packages
 from tests.support.programs import require_program
 from tests.support.servers import ROOT, Service
 from tests.web.test_derivatives import files_of
@@ -95,7 +97,8 @@ def serve_page(pages: dict[str, str]) -> Iterator[str]:
         def do_GET(self) -> None:
             body = pages.get(self.path, "").encode()
             self.send_response(200 if body else 404)
-            self.send_header("Content-Type", "text/html")
+            kind = "text/javascript" if self.path.endswith(".js") else "text/html"
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -191,3 +194,56 @@ def test_a_page_paints_before_its_images_load_and_gets_the_sizes_it_shows(tmp_pa
     assert max(report["distances"]) < 25, "placeholders have the colours of their images"
     with Image.open(screenshot) as shown:
         assert shown.size == (1320, 480)
+
+
+def blocks_of(page: str, language: str) -> list[str]:
+    """The examples in a language that a page of docs/ has."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+
+
+FOLLOWING = """<!doctype html><title>A page that follows</title><pre></pre>
+<script>
+const pixy = "{origin}", guid = "{guid}", heard = {{}};
+const hear = how => generation => {{
+  heard[how] = generation.status;
+  document.querySelector("pre").textContent = JSON.stringify(heard);
+}};
+function look(show) {{ {source} }}
+look(hear("source"));
+{function}
+follow(guid, "a key", hear("fetch"));
+</script>"""
+
+
+def test_what_the_guides_show_works_as_it_is_written(tmp_path: Path) -> None:
+    modules = install_npm_packages(ROOT / "tests/pages")
+    (query,) = blocks_of("images-on-pages.md", "graphql")
+    (html,) = blocks_of("images-on-pages.md", "html")
+    (script,) = blocks_of("images-on-pages.md", "js")
+    source, function = blocks_of("following-generations.md", "js")
+    pages = {"/thumbhash.js": (modules / "thumbhash/thumbhash.js").read_text()}
+    with (
+        serve_page(pages) as frontend,
+        Service(tmp_path / "service", cors_origins=frontend) as service,
+        httpx2.Client(base_url=service.origin, timeout=60, trust_env=False) as client,
+    ):
+        made = client.post("/image", json={"prompt": "a red fox", "size": "1024x1024"}).json()
+        (image,) = client.post("/graphql", json={"query": query}).json()["data"]["images"]
+        html = html.replace("https://pixy.example.org/image/5f2b8c1e-...", made["url"][:-8])
+        html = re.sub('(data-thumbhash=)".*?"', rf'\1"{image["thumbhash"]}"', html)
+        imports = '<script type="importmap">{"imports": {"thumbhash": "/thumbhash.js"}}</script>'
+        pages["/"] = f'<!doctype html>{imports}{html}<script type="module">{script}</script>'
+        shown = open_in_browser(f"{frontend}/", tmp_path / "profile")
+        pages["/follow"] = FOLLOWING.format(
+            origin=service.origin,
+            guid=made["generation_guid"],
+            source=source,
+            function=function,
+        )
+        followed = open_in_browser(f"{frontend}/follow", tmp_path / "profile")
+        (asked,) = set(re.findall(r"path=(/image/\S+/content) ", service.log))
+    assert image["srcset"].startswith(image["url"].partition("?")[0])
+    assert asked == f"/image/{made['guid']}/content"
+    assert re.search(r"<img [^>]*style=\"[^\"]*url\(&quot;data:image/png;base64,", shown), shown
+    heard = json.loads(followed.partition("<pre>")[2].partition("</pre>")[0])
+    assert heard == {"source": "succeeded", "fetch": "succeeded"}

@@ -11,7 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+import orjson
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from tests.support.mariadb import free_port
 from tests.support.problems import assert_problem
@@ -20,15 +24,16 @@ from tests.support.servers import ROOT, Service
 
 GUIDE = (ROOT / "docs/deployment.md").read_text()
 LOCATIONS = re.findall(r"```nginx\n(.*?)```", GUIDE, re.DOTALL)
+NAMES = ["/", "/graphql", "/pixy/", "/pixy/graphql", "/_images/"]
 KEY = "N7mYcQ4w-tests-only-9fKz"
 
 
 @contextmanager
-def nginx_before(service: Service, folder: Path) -> Iterator[str]:
+def nginx_before(service: Service, folder: Path, port: int | None = None) -> Iterator[str]:
     """Run nginx on the guide's own locations, and yield its origin."""
-    port = free_port()
+    port = port or free_port()
     locations = "\n".join(LOCATIONS)
-    assert locations.count("location ") == 2
+    assert re.findall(r"^location (?:= )?(\S+) \{", locations, re.MULTILINE) == NAMES
     locations = locations.replace("http://127.0.0.1:8000", service.origin)
     locations = locations.replace("/srv/pixyproxy/images", str(service.folder / "images"))
     paths = "".join(
@@ -112,3 +117,68 @@ def test_nginx_sends_what_the_service_has_let_through(tmp_path: Path, needs_key:
         assert anonymous.status_code == (401 if needs_key else 200)
         file.unlink()
         assert_problem(client.get(path), 503, "image-store-unavailable")
+
+
+async def ask_over_websocket(origin: str, path: str, page: str) -> str:
+    """Return what a socket that a page of this origin opens is told first."""
+    url = f"{origin.replace('http', 'ws', 1)}{path}"
+    async with connect(
+        url,
+        origin=Origin(page),
+        subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]
+        proxy=None,
+    ) as socket:
+        await socket.send('{"type": "connection_init"}')
+        told: str = orjson.loads(await socket.recv())["type"]
+        return told
+
+
+async def test_urls_keep_the_port_and_graphql_has_its_websockets(tmp_path: Path) -> None:
+    with (
+        Service(tmp_path / "service") as service,
+        nginx_before(service, tmp_path / "nginx") as origin,
+        httpx2.Client(base_url=origin, trust_env=False) as client,
+    ):
+        made = client.post("/image", json={"prompt": "a fox", "size": "96x64"})
+        assert made.json()["url"].startswith(f"{origin}/image/")
+        assert client.get(made.headers["location"]).json() == made.json()
+        asked = client.post("/graphql", json={"query": "{ images { url } }"})
+        assert asked.json() == {"data": {"images": [{"url": made.json()["url"]}]}}
+        assert await ask_over_websocket(origin, "/graphql", origin) == "connection_ack"
+        with pytest.raises(InvalidStatus):
+            await ask_over_websocket(origin, "/graphql", "http://elsewhere.example")
+
+
+async def test_below_a_path_everything_leads_below_it_again(tmp_path: Path) -> None:
+    port = free_port()
+    base = f"http://localhost:{port}/pixy"
+    with (
+        Service(tmp_path / "service", public_base_url=base) as service,
+        nginx_before(service, tmp_path / "nginx", port) as origin,
+        httpx2.Client(base_url=origin, trust_env=False) as client,
+    ):
+        for _ in range(2):
+            made = client.post("/pixy/image", json={"prompt": "a fox", "size": "96x64"})
+        guid = made.json()["guid"]
+        assert made.headers["location"] == f"/pixy/image/{guid}"
+        assert client.get(made.headers["location"]).json()["url"] == made.json()["url"]
+        assert made.json()["url"] == f"{base}/image/{guid}/content"
+        assert httpx2.get(made.json()["url"], trust_env=False).status_code == 200
+        submitted = client.post("/pixy/generation", json={"prompt": "a fox", "size": "96x64"})
+        assert client.get(submitted.headers["location"]).json()["guid"] == submitted.json()["guid"]
+        listed = client.get("/pixy/image?size=1")
+        (link,) = re.findall("<(.*?)>", listed.headers["link"])
+        assert link == "/pixy/image?size=1&page=2"
+        assert len(client.get(link).json()) == 1
+
+        page = client.get("/pixy/docs")
+        (document_url,) = re.findall("url: '(.*?)'", page.text)
+        document = client.get(page.url.join(document_url)).json()
+        assert document["servers"][0]["url"] == base
+        graphiql = client.get("/pixy/graphql", headers={"Accept": "text/html"})
+        assert "fetchURL = window.location.href" in graphiql.text, "it asks where it came from"
+        asked = client.post("/pixy/graphql", json={"query": "{ tags { name } }"})
+        assert asked.json() == {"data": {"tags": []}}
+        # The page is the public name's, which is not the Host that arrives.
+        public = f"http://localhost:{port}"
+        assert await ask_over_websocket(origin, "/pixy/graphql", public) == "connection_ack"

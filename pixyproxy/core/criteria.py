@@ -5,6 +5,7 @@ criterion demands of an image's row, and where to look for it, stands in `data/s
 """
 
 import re
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -63,6 +64,16 @@ Dimensions = Annotated[
 ]
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be within the years 1 to 9999 in UTC") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
 def _text(description: str) -> Any:
     """Return a field for a text that a caller types."""
     return Field(
@@ -99,10 +110,10 @@ class ImageCriteria(BaseModel):
     orientation: Orientation | None = Field(
         None, strict=False, description="`landscape`, `portrait` or `square`."
     )
-    created_after: AwareDatetime | None = Field(
+    created_after: Moment | None = Field(
         None, strict=False, description="Kept at this time or later, with an offset (RFC 3339)."
     )
-    created_before: AwareDatetime | None = Field(
+    created_before: Moment | None = Field(
         None, strict=False, description="Kept before this time, with an offset (RFC 3339)."
     )
     tags: list[TagName] | None = Field(None, max_length=MAX_TAGS, description="All of these tags.")

@@ -1,11 +1,22 @@
 """Where things of this service are found: its paths, and the URLs that it gives away."""
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 IMAGES = "/image"
 GENERATIONS = "/generation"
 GRAPHQL = "/graphql"
 DOCS = "/docs"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def origin_of(url: str) -> str:
+    """Return the origin of an http URL as browsers spell it (RFC 6454)."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").encode("idna").decode()
+    host = f"[{host}]" if ":" in host else host
+    is_default = parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)}
+    return f"{parts.scheme}://{host}{'' if is_default else f':{parts.port}'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 
@@ -80,7 +80,7 @@ def _same_state(if_range: str | None, validators: Validators) -> bool:
     """Tell whether the client's part is of these bytes (13.1.5: strong comparison)."""
     if if_range is None or if_range.strip() == validators.etag:
         return True
-    return validators.date_is_strong and if_range.strip() == validators.last_modified
+    return validators.date_is_strong and _date(if_range) == int(validators.modified_at.timestamp())
 
 
 def _matches(tags: str, etag: str, *, weakly: bool) -> bool:
@@ -89,10 +89,14 @@ def _matches(tags: str, etag: str, *, weakly: bool) -> bool:
 
 
 def _date(text: str | None) -> float | None:
-    """Return the moment of an HTTP date; None where it is none, for then it does not count."""
+    """Return the moment of an HTTP date; None where it is none, for then it does not count.
+
+    Any of the three forms may come (5.6.7). All are in GMT, though one of them does not say so.
+    """
     if text is None:
         return None
     try:
-        return parsedate_to_datetime(text).timestamp()
+        moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -19,7 +19,7 @@ from pixyproxy.service.serving.derivative_requests import (
 from pixyproxy.web.conditions import Validators, is_unmodified
 from pixyproxy.web.content import RawResponse, Representation, answer_with, content_headers
 from pixyproxy.web.dependencies import AuthenticatedContent
-from pixyproxy.web.openapi import MAY_NEED_KEY, header, problems
+from pixyproxy.web.openapi import BINARY, MAY_NEED_KEY, header, problems
 from pixyproxy.web.routing import BareRoute
 from pixyproxy.web.state import State, state_of
 
@@ -52,7 +52,11 @@ _PARAMETERS = [
     ),
 ]
 *_NAMES, _LAST_NAME = OPTIONS
-_BYTES: dict[str, Any] = {content_type.value: {} for content_type in ContentType}
+_BYTES: dict[str, Any] = {
+    **{content_type.value: BINARY for content_type in ContentType},
+    "application/octet-stream": BINARY,
+}
+"""The last is never sent: some generators know bytes by this name only."""
 _CONTENT: dict[str, Any] = {
     "dependencies": [AuthenticatedContent],
     "openapi_extra": {**MAY_NEED_KEY, "parameters": _PARAMETERS},
@@ -75,8 +79,18 @@ _CONTENT: dict[str, Any] = {
 }
 
 
-@bare_router.head("/{guid}/content", summary="Read the headers of an image's bytes", **_CONTENT)
-@bare_router.get("/{guid}/content", summary="Read an image's bytes", **_CONTENT)  # matched first
+@bare_router.head(
+    "/{guid}/content",
+    operation_id="headImageContent",
+    summary="Read the headers of an image's bytes",
+    **_CONTENT,
+)
+@bare_router.get(  # matched first
+    "/{guid}/content",
+    operation_id="getImageContent",
+    summary="Read an image's bytes",
+    **_CONTENT,
+)
 async def get_content(request: Request, guid: Guid) -> Response:
     """Serve the image file, or the image in another size or format.
 

@@ -8,12 +8,12 @@ from pixyproxy.core.criteria import MAX_QUERY_CHARS
 from pixyproxy.core.models import Stats, Tag
 from pixyproxy.core.urls import IMAGES
 from pixyproxy.service.curating.curation import MAX_TAGS_LISTED, TagChange
-from pixyproxy.web.dependencies import AbsoluteUrls, Authenticated, Curator
+from pixyproxy.web.dependencies import AbsoluteUrls, Authenticated, Curator, KnownParameters
 from pixyproxy.web.models import ImageDetailWithUrl
 from pixyproxy.web.openapi import NEEDS_KEY, problems
 from pixyproxy.web.submission import JSON, read_object
 
-router = APIRouter(tags=["images"], dependencies=[Authenticated])
+router = APIRouter(tags=["images"], dependencies=[Authenticated, KnownParameters])
 
 Guid = Annotated[str, Path(description="The image's GUID.")]
 _EXAMPLE = '{"add_tags": ["winter"]}'
@@ -34,6 +34,7 @@ _BODY: dict[str, Any] = {
     f"{IMAGES}/{{guid}}",
     openapi_extra={**NEEDS_KEY, **_BODY},
     responses=problems(400, 401, 404, 410, 413, 415, 422, 503, 507),
+    operation_id="updateImage",
     summary="Change an image's tags",
 )
 async def update_image(
@@ -48,7 +49,8 @@ async def update_image(
     f"{IMAGES}/{{guid}}",
     status_code=204,
     openapi_extra={**NEEDS_KEY},
-    responses=problems(401, 404, 410, 503, 507),
+    responses=problems(401, 404, 410, 422, 503, 507),
+    operation_id="deleteImage",
     summary="Delete an image",
 )
 async def delete_image(guid: Guid, curator: Curator) -> Response:
@@ -65,6 +67,7 @@ async def delete_image(guid: Guid, curator: Curator) -> Response:
     "/tags",
     openapi_extra={**NEEDS_KEY},
     responses=problems(401, 422, 503),
+    operation_id="listTags",
     summary="List tags",
 )
 async def list_tags(
@@ -86,7 +89,8 @@ async def list_tags(
 @router.get(
     "/stats",
     openapi_extra={**NEEDS_KEY},
-    responses=problems(401, 503),
+    responses=problems(401, 422, 503),
+    operation_id="getStats",
     summary="Count what is kept",
 )
 async def get_stats(curator: Curator) -> Stats:

@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends
 from starlette.exceptions import HTTPException
@@ -12,6 +13,7 @@ from pixyproxy.service.curating.curation import Curation
 from pixyproxy.service.finding.finder import ImageFinder
 from pixyproxy.service.generating.generations import GenerationService
 from pixyproxy.service.health import Health
+from pixyproxy.web.parameters import check_parameters
 from pixyproxy.web.state import services_of, state_of
 
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]+")
@@ -49,6 +51,22 @@ def urls_of(connection: HTTPConnection) -> Urls:
     return Urls(base)
 
 
+def paths_of(connection: HTTPConnection) -> Urls:
+    """Return what makes our paths as callers see them, for headers that need no more."""
+    base = state_of(connection).public_base_url
+    root = connection.scope.get("root_path", "") if base is None else urlsplit(base).path
+    return Urls(root)
+
+
+async def known_parameters(connection: HTTPConnection) -> None:
+    """Refuse a query parameter that the route does not have: its writer counts on it.
+
+    Raises ConstraintViolationError.
+    """
+    if connection.scope["query_string"]:
+        check_parameters(connection)
+
+
 # FastAPI runs a dependency that is no coroutine in a thread.
 
 
@@ -79,4 +97,5 @@ Generations = Annotated[GenerationService, Depends(_generations)]
 HealthOfService = Annotated[Health, Depends(_health)]
 Public = Depends(public)
 Authenticated = Depends(authenticate)
+KnownParameters = Depends(known_parameters)
 AuthenticatedContent = Depends(authenticate_content)

@@ -16,7 +16,13 @@ from pixyproxy.core.models import Generation, GenerationCreate, GenerationStatus
 from pixyproxy.core.urls import GENERATIONS, Urls
 from pixyproxy.service.generating.generations import GenerationService
 from pixyproxy.service.generating.terms import Terms
-from pixyproxy.web.dependencies import AbsoluteUrls, Authenticated, Generations
+from pixyproxy.web.dependencies import (
+    AbsoluteUrls,
+    Authenticated,
+    Generations,
+    KnownParameters,
+    paths_of,
+)
 from pixyproxy.web.event_stream import EventStream
 from pixyproxy.web.models import GenerationDetail
 from pixyproxy.web.openapi import NEEDS_KEY, REPLAYED, header, problems
@@ -31,7 +37,11 @@ from pixyproxy.web.submission import (
 )
 
 logger = logging.getLogger(__name__)
-router = APIRouter(prefix=GENERATIONS, tags=["generations"], dependencies=[Authenticated])
+router = APIRouter(
+    prefix=GENERATIONS, tags=["generations"], dependencies=[Authenticated, KnownParameters]
+)
+events_router = APIRouter(prefix=GENERATIONS, tags=["generations"], dependencies=[Authenticated])
+"""Stand-ins for browsers' EventSource add parameters of their own, so no others are refused."""
 
 Guid = Annotated[str, Path(description="The generation's GUID.")]
 _STATUSES = tuple(status.value for status in GenerationStatus)
@@ -47,19 +57,6 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {
     }
 }
 """What an operation declares that answers with a generation under way."""
-_EVENT = {
-    "type": "object",
-    "required": ["event", "id", "data"],
-    "properties": {
-        "event": {"const": "generation"},
-        "id": {"enum": list(_STATUSES)},
-        "data": {
-            "type": "string",
-            "contentMediaType": JSON,
-            "contentSchema": {"$ref": "#/components/schemas/GenerationDetail"},
-        },
-    },
-}
 
 
 @router.post(
@@ -70,6 +67,7 @@ _EVENT = {
         **document_body(several={"prompt": "a fox in three moods", "n": 3}),
     },
     responses={**ACCEPTED, **problems(400, 401, 413, 415, 422, 503, 507)},
+    operation_id="submitGeneration",
     summary="Submit a generation",
 )
 async def create_generation(
@@ -91,6 +89,7 @@ async def create_generation(
     "",
     openapi_extra={**NEEDS_KEY},
     responses=problems(401, 422, 503),
+    operation_id="listGenerations",
     summary="List generations",
 )
 async def list_generations(
@@ -114,7 +113,8 @@ async def list_generations(
 @router.get(
     "/{guid}",
     openapi_extra={**NEEDS_KEY},
-    responses=problems(401, 404, 503),
+    responses=problems(401, 404, 422, 503),
+    operation_id="getGeneration",
     summary="Read about a generation",
 )
 async def get_generation(
@@ -128,7 +128,8 @@ async def get_generation(
 @router.delete(
     "/{guid}",
     openapi_extra={**NEEDS_KEY},
-    responses=problems(401, 404, 409, 503),
+    responses=problems(401, 404, 409, 422, 503),
+    operation_id="cancelGeneration",
     summary="Cancel a generation",
 )
 async def cancel_generation(
@@ -143,7 +144,8 @@ async def cancel_generation(
     "/{guid}/retry",
     status_code=202,
     openapi_extra={**NEEDS_KEY},
-    responses={**ACCEPTED, **problems(401, 404, 409, 503)},
+    responses={**ACCEPTED, **problems(401, 404, 409, 422, 503)},
+    operation_id="retryGeneration",
     summary="Try a generation again",
 )
 async def retry_generation(
@@ -158,18 +160,20 @@ async def retry_generation(
     return _accepted(request, guid, detail.model_dump_json())
 
 
-@router.get(
+@events_router.get(
     "/{guid}/events",
     openapi_extra={**NEEDS_KEY},
     response_class=Response,
     responses={
         200: {
-            "description": "Server-sent events, to the generation's end.",
-            "content": {EventStream.media_type: {"itemSchema": _EVENT}},
+            "description": "Server-sent events, to the generation's end: each has `event: "
+            "generation`, as its `id` the status, and as its `data` the Generation in JSON.",
+            "content": {EventStream.media_type: {"schema": {"type": "string"}}},
         },
         204: {"description": "The client has seen the end: do not connect again."},
         **problems(401, 404, 503),
     },
+    operation_id="followGeneration",
     summary="Follow a generation",
 )
 async def follow_generation(
@@ -187,6 +191,8 @@ async def follow_generation(
     """Tell how the generation is now, and each change of its status, until it has ended.
 
     Events have the name `generation`, the status as their id, and the generation as their data.
+    `EventSource` hears them by `addEventListener("generation", ...)`. It cannot send a key: where
+    one is asked for, read the stream by `fetch`.
     """
     present = await generations.get_generation(guid)
     if present.status.is_final and last_event_id == present.status:
@@ -228,7 +234,7 @@ async def tell_still_running(
 
 
 def _accepted(request: Request, guid: str, body: str | bytes) -> Response:
-    headers = {"Location": Urls().generation(guid), **replay_headers(request)}
+    headers = {"Location": paths_of(request).generation(guid), **replay_headers(request)}
     return Response(body, status_code=202, headers=headers, media_type=JSON)
 
 

@@ -9,7 +9,12 @@ from pixyproxy.web.openapi import problems
 router = APIRouter(prefix="/health", tags=["health"], dependencies=[Public])
 
 
-@router.get("/live", responses=problems(), summary="Does the process answer?")
+@router.get(
+    "/live",
+    responses=problems(),
+    operation_id="getLiveness",
+    summary="Does the process answer?",
+)
 async def live() -> Live:
     """Answer, which is all that is asked."""
     return Live()
@@ -21,6 +26,7 @@ async def live() -> Live:
         503: {"model": Ready, "description": "It cannot do its work now."},
         **problems(),
     },
+    operation_id="getReadiness",
     summary="Can the service do its work?",
 )
 async def ready(health: HealthOfService, response: Response) -> Ready:

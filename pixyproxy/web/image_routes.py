@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault, StillRunningError
-from pixyproxy.core.urls import IMAGES, Urls
+from pixyproxy.core.urls import IMAGES
 from pixyproxy.service.finding.finder import MAX_PAGE_SIZE
 from pixyproxy.web.criteria import Criteria
 from pixyproxy.web.dependencies import (
@@ -13,6 +13,8 @@ from pixyproxy.web.dependencies import (
     Authenticated,
     Finder,
     Generations,
+    KnownParameters,
+    paths_of,
     urls_of,
 )
 from pixyproxy.web.generation_routes import ACCEPTED, submit_and_answer, tell_still_running
@@ -59,13 +61,14 @@ _ONE_ONLY = (
     "",
     status_code=201,
     response_model=ImageDetailWithUrl,
-    dependencies=[Authenticated],
+    dependencies=[Authenticated, KnownParameters],
     openapi_extra={**NEEDS_KEY, **document_body()},
     responses={
         **_CREATED,
         **ACCEPTED,
         **problems(400, 401, 409, 410, 413, 415, 422, 429, 502, 503, 504, 507),
     },
+    operation_id="generateImage",
     summary="Generate an image",
 )
 async def create_image(
@@ -94,16 +97,17 @@ async def create_image(
         detail = await generations.wait_for_image(submitted, state_of(request).sync_wait_s)
     except StillRunningError as error:
         return await tell_still_running(request, error.generation_guid, generations, urls)
-    response.headers["Location"] = Urls().image(detail.guid)
+    response.headers["Location"] = paths_of(request).image(detail.guid)
     response.headers.update(replay_headers(request))
     return ImageDetailWithUrl.of(detail, urls)
 
 
 @router.get(
     "",
-    dependencies=[Authenticated],
+    dependencies=[Authenticated, KnownParameters],
     openapi_extra={**NEEDS_KEY},
     responses=problems(401, 422, 503),
+    operation_id="listImages",
     summary="List all images",
 )
 async def list_images(
@@ -128,9 +132,10 @@ async def list_images(
 
 @router.get(
     "/search",
-    dependencies=[Authenticated],
+    dependencies=[Authenticated, KnownParameters],
     openapi_extra={**NEEDS_KEY},
     responses=problems(401, 422, 503),
+    operation_id="searchImages",
     summary="Search images",
 )
 async def search_images(
@@ -151,10 +156,11 @@ async def search_images(
 
 @bare_router.get(
     "/{guid}",
-    dependencies=[Authenticated],
+    dependencies=[Authenticated, KnownParameters],
     openapi_extra={**NEEDS_KEY},
     response_model=ImageDetailWithUrl,
-    responses=problems(401, 404, 410, 503),
+    responses=problems(401, 404, 410, 422, 503),
+    operation_id="getImage",
     summary="Read about an image",
 )
 async def get_image(request: Request, guid: Guid) -> Response:

@@ -1,11 +1,12 @@
 """What REST answers with, beside the models of core."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.config import JsonDict
 
+from pixyproxy.core.exceptions import BY_CODE, INTERNAL_ERROR_CODE, StillRunningError
 from pixyproxy.core.models import Generation, ImageDetail
 from pixyproxy.core.urls import Urls
 
@@ -42,6 +43,28 @@ class ImageDetailWithUrl(ImageDetail):
         return cls.model_construct(**image.__dict__, url=urls.content(image.guid))
 
 
+class FieldFaultBody(BaseModel):
+    """One field that will not do."""
+
+    model_config = ConfigDict(title="FieldFault")
+
+    field: str = Field(description="The field's name.")
+    message: str = Field(description="Why it will not do.")
+    allowed: list[str] | None = Field(None, description="The values that would do.")
+
+
+class GenerationErrorBody(BaseModel):
+    """Why a generation, or a part of it, gave no image."""
+
+    model_config = ConfigDict(
+        title="GenerationError", json_schema_serialization_defaults_required=True
+    )
+
+    code: str = Field(description="What went wrong, for programs.")
+    message: str = Field(description="What went wrong and what to do, for people.")
+    errors: list[FieldFaultBody] | None = Field(None, description="Each field that will not do.")
+
+
 class GenerationDetail(Generation):
     """A generation, with the images that came of it so far."""
 
@@ -51,6 +74,11 @@ class GenerationDetail(Generation):
         json_schema_serialization_defaults_required=True,
     )
 
+    error: GenerationErrorBody | None = Field(  # type: ignore[assignment]  # its faults are typed
+        None,
+        description=Generation.model_fields["error"].description,
+        examples=Generation.model_fields["error"].examples,
+    )
     images: list[ImageDetailWithUrl] = Field(
         description="The images, the oldest first.", examples=[[_example_of(ImageDetailWithUrl)]]
     )
@@ -61,15 +89,23 @@ class GenerationDetail(Generation):
     ) -> "GenerationDetail":
         """Return `generation` with its images; its fields are valid already."""
         with_urls = [ImageDetailWithUrl.of(image, urls) for image in images]
-        return cls.model_construct(**generation.__dict__, images=with_urls)
+        error = generation.error and GenerationErrorBody(**generation.error.model_dump())
+        return cls.model_construct(**{**generation.__dict__, "error": error}, images=with_urls)
 
 
-class FieldFaultBody(BaseModel):
-    """One field that will not do."""
-
-    field: str = Field(description="The field's name.")
-    message: str = Field(description="Why it will not do.")
-    allowed: list[str] | None = Field(None, description="The values that would do.")
+_HTTP_CODES = (
+    "bad-request",
+    "not-found",
+    "method-not-allowed",
+    "payload-too-large",
+    "uri-too-long",
+    "unsupported-media-type",
+    "precondition-failed",
+    "range-not-satisfiable",
+    "request-header-fields-too-large",
+)
+_CODES = sorted({*BY_CODE, *_HTTP_CODES, INTERNAL_ERROR_CODE} - {StillRunningError.code})
+"""What `code` can be, as far as this version knows; in REST what still runs is no error."""
 
 
 class Problem(BaseModel):
@@ -79,7 +115,12 @@ class Problem(BaseModel):
     title: str = Field(description="The HTTP status, in words.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What went wrong and what to do, for people.")
-    code: str = Field(description="What went wrong, for programs: it never changes.")
+    code: Annotated[
+        str, WithJsonSchema({"anyOf": [{"type": "string", "enum": _CODES}, {"type": "string"}]})
+    ] = Field(
+        title="ProblemCode",
+        description="What went wrong, for programs: a code never changes, and there may be more.",
+    )
     request_id: str = Field(description="Names the request in this service's log.")
     errors: list[FieldFaultBody] | None = Field(None, description="Each field that will not do.")
 

@@ -11,6 +11,7 @@ from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
 from pixyproxy.core.models import ImageDetail
 from pixyproxy.service.finding.cursors import MAX_CURSOR_CHARS
 from pixyproxy.service.finding.finder import MAX_PAGE, MAX_PAGE_SIZE, ImageFinder
+from pixyproxy.web.dependencies import paths_of
 
 Page = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Which page, from 1.")]
 Size = Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE, description="How many on a page.")]
@@ -93,6 +94,7 @@ def _link(
     without: Sequence[str] = (),
 ) -> None:
     url = URL(scope={**request.scope, "server": None, "headers": []})
+    url = url.replace(path=f"{paths_of(request).base}{url.path}")
     url = url.remove_query_params(without)
     if links:
         response.headers["Link"] = ", ".join(

@@ -77,8 +77,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._await_client(self._pace.timeout_s + self._head_bytes / self._pace.bytes_per_s)
 
     def on_headers_complete(self) -> None:
-        """Hand the request over to the application, if not too many wait already."""
+        """Hand the request over to the application, if it is one and not too many wait already."""
         self._head_bytes = self._discarded_bytes = 0
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if hosts > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
+            raise ConnectionError("not one Host")  # RFC 9112, 3.2: 400
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ConnectionError("too many pipelined requests")  # uvicorn answers 400 and closes
         super().on_headers_complete()

@@ -61,7 +61,7 @@ _KeyHeader = Annotated[
     ),
 ]
 _PreferHeader = Annotated[
-    list[str] | None,
+    str | None,
     Header(
         alias="Prefer",
         description="`respond-async`: answer 202 at once with the generation, as "
@@ -76,8 +76,9 @@ async def _make_terms(request: Request, idempotency_key: _KeyHeader = None) -> T
     return Terms(caller=request.state.caller, idempotency_key=idempotency_key)
 
 
-async def _prefers_async(prefer: _PreferHeader = None) -> bool:
-    return RESPOND_ASYNC in preferences(prefer or ())
+async def _prefers_async(request: Request, _documented: _PreferHeader = None) -> bool:
+    """Read the header as RFC 7240 has it: it may be sent several times."""
+    return RESPOND_ASYNC in preferences(request.headers.getlist("prefer"))
 
 
 def preferences(headers: Iterable[str]) -> set[str]:

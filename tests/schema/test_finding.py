@@ -111,6 +111,8 @@ async def test_a_slice_lies_between_two_cursors(client: httpx2.AsyncClient) -> N
         ({"filter": {"dimensions": "large"}}, "dimensions"),
         ({"filter": {"contentType": "text/html"}}, "content_type"),
         ({"filter": {"createdAfter": "2026-11-20T10:00:00"}}, "created_after"),
+        ({"filter": {"createdAfter": "9999-12-31T23:59:59-14:00"}}, "created_after"),
+        ({"filter": {"createdBefore": "0001-01-01T00:00:00+14:00"}}, "created_before"),
         ({"filter": {"tags": ["x" * 65]}}, "tags.0"),
         ({"filter": {"tags": ["a"] * 21}}, "tags"),
     ],

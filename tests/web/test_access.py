@@ -275,6 +275,28 @@ async def test_a_forwarded_scheme_counts_from_trusted_proxies_only(
     assert made.json()["url"] == f"{scheme}://127.0.0.1:8000/image/{guid}/content"
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "scheme"),
+    [
+        ([("X-Forwarded-Proto", "https, http")], "https"),
+        ([("X-Forwarded-Proto", "HTTPS,http")], "https"),
+        ([("X-Forwarded-Proto", "http, https")], "http"),
+        ([("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "http")], "https"),
+        ([("X-Forwarded-Proto", "gopher, https")], "http"),
+    ],
+)
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "10.0.0.1"])
+async def test_of_several_forwarded_schemes_the_first_counts(
+    make_settings: MakeSettings, forwarded: list[tuple[str, str]], scheme: str, trusted: str
+) -> None:
+    async with open_client(make_settings(trusted_proxies=trusted)) as client:
+        headers = [("Host", "127.0.0.1:8000"), *forwarded]
+        made = await client.post("/image", json={"prompt": "a fox"}, headers=headers)
+
+    scheme = scheme if trusted == "127.0.0.1" else "http"
+    assert made.json()["url"].startswith(f"{scheme}://127.0.0.1:8000/")
+
+
 async def test_the_public_base_url_wins(make_settings: MakeSettings) -> None:
     async with open_client(make_settings(public_base_url="https://i.example/p/")) as client:
         made = await client.post("/image", json={"prompt": "a fox"})

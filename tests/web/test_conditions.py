@@ -1,6 +1,7 @@
 """Conditional requests and ranges, after RFC 9110, over both databases and every form of them."""
 
 import hashlib
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 
@@ -171,3 +172,31 @@ async def test_a_download_is_an_attachment(make_settings: MakeSettings, value: s
     assert hashlib.sha256(response.content).hexdigest() == made["sha256"]
     assert inline.headers["content-disposition"].startswith("inline")
     assert_problem(refused, 422, "constraint-violation")
+
+
+async def test_dates_are_gmt_in_all_three_forms(
+    served: tuple[httpx2.AsyncClient, str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, path, data = served
+    last = parsedate_to_datetime((await client.get(path)).headers["last-modified"])
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        for form in (
+            "%a, %d %b %Y %H:%M:%S GMT",
+            "%A, %d-%b-%y %H:%M:%S GMT",
+            "%a %b %d %H:%M:%S %Y",
+        ):
+            same, before = (moment.strftime(form) for moment in (last, last - timedelta(seconds=1)))
+            unmodified = await client.get(path, headers={"If-Modified-Since": same})
+            assert unmodified.status_code == 304, form
+            modified = await client.get(path, headers={"If-Modified-Since": before})
+            assert modified.status_code == 200, form
+            failed = await client.get(path, headers={"If-Unmodified-Since": before})
+            assert failed.status_code == 412, form
+            part = {"Range": "bytes=0-4"}
+            assert (await client.get(path, headers=part | {"If-Range": same})).content == data[:5]
+            assert (await client.get(path, headers=part | {"If-Range": before})).content == data
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -109,6 +109,8 @@ async def test_criteria_combine(client: httpx2.AsyncClient) -> None:
         ("orientation=round", "orientation"),
         ("created_after=yesterday", "created_after"),
         ("created_after=2026-11-20T10:00:00", "created_after"),
+        ("created_after=9999-12-31T23:59:59-14:00", "created_after"),
+        ("created_before=0001-01-01T00:00:00%2B14:00", "created_before"),
         ("content_type=text/html", "content_type"),
         ("&".join(["tag=a"] * 21), "tag"),
     ],
@@ -129,3 +131,16 @@ async def test_images_by_their_guids(client: httpx2.AsyncClient) -> None:
     assert prompts_of(await client.get("/image?guid=nonsense")) == []
     too_many = await client.get("/image?" + "&".join(["guid=x"] * 101))
     assert_problem(too_many, 422, "constraint-violation")
+
+
+async def test_times_at_the_ends_of_time_are_times(client: httpx2.AsyncClient) -> None:
+    await draw(client, "a fox")
+    for query, count in [
+        ("created_after=9999-12-31T23:59:59Z", 0),
+        ("created_before=9999-12-31T23:59:59.999999%2B14:00", 1),
+        ("created_after=0001-01-01T00:00:00-14:00", 1),
+        ("created_before=0001-01-01T00:00:00Z", 0),
+    ]:
+        found = await client.get(f"/image/search?{query}")
+        assert found.status_code == 200, found.text
+        assert len(found.json()) == count, query

@@ -61,6 +61,37 @@ def test_every_route_of_the_contract_is_described(document: dict[str, Any]) -> N
             assert parameter["description"]
 
 
+def test_clients_have_short_names_for_everything(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch("[a-z]+([A-Z][a-z]+)*", name) for name in names), names
+    assert {"generateImage", "getImage", "listImages", "searchImages"} <= set(names)
+    assert {"submitGeneration", "getGeneration", "getImageContent"} <= set(names)
+    components = document["components"]["schemas"]
+    assert {"ImageDetail", "Generation", "GenerationCreate", "FieldFault"} <= set(components)
+    assert all(schema.get("title", name) == name for name, schema in components.items())
+
+
+def test_a_client_sends_and_takes_what_is_meant(document: dict[str, Any]) -> None:
+    content = document["paths"]["/image/{guid}/content"]["get"]
+    assert all("default" not in parameter["schema"] for parameter in content["parameters"])
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    for status in ("200", "206"):
+        assert all(one == binary for one in content["responses"][status]["content"].values())
+    (prefer,) = (
+        parameter
+        for parameter in document["paths"]["/image"]["post"]["parameters"]
+        if parameter["name"] == "Prefer"
+    )
+    assert prefer["schema"]["type"] == "string"
+    components = document["components"]["schemas"]
+    known, anything = components["Problem"]["properties"]["code"]["anyOf"]
+    assert {error.code for error, status in STATUS.items() if status >= 400} < set(known["enum"])
+    assert anything == {"type": "string"}
+    faults = components["GenerationError"]["properties"]["errors"]["anyOf"]
+    assert {"type": "array", "items": {"$ref": "#/components/schemas/FieldFault"}} in faults
+
+
 def test_the_headers_that_count_are_described(document: dict[str, Any]) -> None:
     headers = {
         (method, path): {
@@ -157,7 +188,7 @@ async def test_the_example_of_an_answer_is_like_an_answer(
         generation = (await client.get(f"/generation/{image['generation_guid']}")).json()
         missing = assert_problem(await client.get("/image/x"), 404, "image-not-found")
 
-    for name, made in {"ImageDetailWithUrl": image, "GenerationDetail": generation}.items():
+    for name, made in {"ImageDetail": image, "Generation": generation}.items():
         schema = document["components"]["schemas"][name]
         validator = jsonschema_rs.validator_for({**document, **schema})
         assert set(schema["required"]) == set(made)

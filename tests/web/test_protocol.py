@@ -315,3 +315,22 @@ async def test_five_hundred_dripping_connections_leave_others_served(tmp_path: P
         assert "Traceback" not in service.log
         assert " ERROR " not in service.log
     assert served_meanwhile >= 1
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /health/live HTTP/1.1\r\n", 400),
+        (b"GET /health/live HTTP/1.1\r\nHost: a\r\nHost: b\r\n", 400),
+        (b"GET /health/live HTTP/1.0\r\nHost: a\r\nHost: a\r\n", 400),
+        (b"GET /graphql HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", 400),
+        (b"GET /health/live HTTP/1.0\r\n", 200),
+        (HEAD, 200),
+    ],
+    ids=["none", "two", "two in 1.0", "none of a websocket", "none in 1.0", "one"],
+)
+async def test_a_request_has_one_host(hasty: Service, head: bytes, status: int) -> None:
+    async with connect(hasty) as connection:
+        await connection.send(head + b"\r\n")
+        assert (await connection.answer())[0] == status
+    assert "Traceback" not in hasty.log

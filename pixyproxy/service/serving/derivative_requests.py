@@ -106,8 +106,12 @@ class WordOption(Option):
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of its values."""
-        return {"type": "string", "enum": [*self.kind], "default": self.default}
+        """The JSON schema of its values.
+
+        Without the default: clients made from the document would send it, and so ask for a
+        derivative where they mean the image as it is.
+        """
+        return {"type": "string", "enum": [*self.kind]}
 
     def read(self, name: str, text: str) -> StrEnum:
         """Return the choice. Raises ConstraintViolationError."""
@@ -155,7 +159,7 @@ class DerivativeRequest:
         ImageFit,
         WordOption(
             description="With both: `cover` fills the box and cuts what stands out, `contain` "
-            "shows all.",
+            "shows all. Else `cover`.",
             argument="How the image fills width and height; else `COVER`.",
             default=ImageFit.COVER,
         ),
@@ -163,7 +167,8 @@ class DerivativeRequest:
     format: Annotated[
         ImageFormat,
         WordOption(
-            description="`auto`: AVIF or WebP where `Accept` names it, else PNG or JPEG.",
+            description="`auto`: AVIF or WebP where `Accept` names it, else PNG or JPEG. "
+            "With another parameter and without this one: `auto`.",
             argument="The format; else `AUTO`.",
             default=ImageFormat.AUTO,
         ),
