@@ -15,10 +15,11 @@ from pixyproxy.core.exceptions import (
 from pixyproxy.core.models import Generation, GenerationCreate, GenerationStatus
 from pixyproxy.core.urls import GENERATIONS, Urls
 from pixyproxy.service.generating.generations import GenerationService
+from pixyproxy.service.generating.partials import PartialImage
 from pixyproxy.service.generating.terms import Terms
 from pixyproxy.web.dependencies import AbsoluteUrls, Authenticated, Generations
 from pixyproxy.web.event_stream import EventStream
-from pixyproxy.web.models import GenerationDetail
+from pixyproxy.web.models import GenerationDetail, PartialImageDetail
 from pixyproxy.web.openapi import NEEDS_KEY, REPLAYED, header, problems
 from pixyproxy.web.paging import Page, Size, link_pages
 from pixyproxy.web.submission import (
@@ -47,18 +48,26 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {
     }
 }
 """What an operation declares that answers with a generation under way."""
+
+
+def _event(name: str, data: dict[str, Any], **more: dict[str, Any]) -> dict[str, Any]:
+    text = {"type": "string", "contentMediaType": JSON, "contentSchema": data}
+    return {
+        "type": "object",
+        "required": ["event", *more, "data"],
+        "properties": {"event": {"const": name}, **more, "data": text},
+    }
+
+
 _EVENT = {
-    "type": "object",
-    "required": ["event", "id", "data"],
-    "properties": {
-        "event": {"const": "generation"},
-        "id": {"enum": list(_STATUSES)},
-        "data": {
-            "type": "string",
-            "contentMediaType": JSON,
-            "contentSchema": {"$ref": "#/components/schemas/GenerationDetail"},
-        },
-    },
+    "oneOf": [
+        _event(
+            "generation",
+            {"$ref": "#/components/schemas/GenerationDetail"},
+            id={"enum": list(_STATUSES)},
+        ),
+        _event("partial", PartialImageDetail.model_json_schema()),
+    ]
 }
 
 
@@ -187,6 +196,8 @@ async def follow_generation(
     """Tell how the generation is now, and each change of its status, until it has ended.
 
     Events have the name `generation`, the status as their id, and the generation as their data.
+    Between them an event `partial` gives the `index` and `url` of each image that is shown while
+    one is drawn, where `partial_images` were asked for and this process draws.
     """
     present = await generations.get_generation(guid)
     if present.status.is_final and last_event_id == present.status:
@@ -236,14 +247,24 @@ async def _tell(
     guid: str, generations: GenerationService, urls: Urls
 ) -> AsyncGenerator[bytes, None]:
     try:
-        async with aclosing(generations.watch(guid)) as watching:
-            async for generation in watching:
-                detail = await _describe_one(generation, generations, urls)
+        async with aclosing(generations.follow(guid)) as following:
+            async for progress in following:
+                if progress.partial is not None:
+                    yield _partial_event(progress.partial, urls)
+                    continue
+                detail = await _describe_one(progress.generation, generations, urls)
                 yield format_sse_event(
                     event="generation", id=detail.status, data_str=detail.model_dump_json()
                 )
     except StorageException as error:  # the client connects again
         logger.warning("%s: %s", error.code, error.reason)
+
+
+def _partial_event(partial: PartialImage, urls: Urls) -> bytes:
+    url = urls.partial_image(partial.generation_guid, partial.index)
+    shown = PartialImageDetail(index=partial.index, url=url)
+    # Without an id: what the client has seen last is still the same status.
+    return format_sse_event(event="partial", data_str=shown.model_dump_json())
 
 
 async def _describe_one(

@@ -64,6 +64,13 @@ class GenerationDetail(Generation):
         return cls.model_construct(**generation.__dict__, images=with_urls)
 
 
+class PartialImageDetail(BaseModel):
+    """An image as it looks while it is drawn."""
+
+    index: int = Field(description="Its number among all that the generation has shown, from 0.")
+    url: str = Field(description="Where it is served until the generation has ended.")
+
+
 class FieldFaultBody(BaseModel):
     """One field that will not do."""
 

@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx2
-import openai
 
 from pixyproxy.core.exceptions import (
     BadGeneratorResponseError,
@@ -75,13 +74,14 @@ async def watch_sending(request: httpx2.Request) -> None:
     request.extensions["trace"] = trace
 
 
-def failure_of_connection(error: openai.APIConnectionError) -> PixyProxyException:
+def failure_of_connection(
+    request: httpx2.Request, cause: BaseException | None
+) -> PixyProxyException:
     """Return what it means that no whole answer came: was the request sent, or not?
 
     Without proof that it was not, it was.
     """
-    cause = error.__cause__
-    if not error.request.extensions.get(_SENT, not isinstance(cause, _NOT_SENT)):
+    if not request.extensions.get(_SENT, not isinstance(cause, _NOT_SENT)):
         return GeneratorUnavailableError(sent=False)
     if isinstance(cause, ResponseTooLargeError | httpx2.DecodingError):
         return BadGeneratorResponseError()
