@@ -383,7 +383,9 @@ def stream(
         count = asked.get("partial_images", 0) if steps is None else steps
         for step in range(count):
             shown = _base64(picture(32 + step, 32, step))
-            await exchange.raw(chunk(event("partial_image", b64_json=shown, partial_image_index=step)))
+            await exchange.raw(
+                chunk(event("partial_image", b64_json=shown, partial_image_index=step))
+            )
         if between is not None:
             await between(exchange)
         if ending or not end:

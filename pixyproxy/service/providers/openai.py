@@ -142,7 +142,9 @@ class OpenAIProvider:
         parameters = dict(request.parameters)
         parameters.pop(ASKED_FOR, None)
         partial_images = parameters.pop(PARTIAL_IMAGES, None)
-        known: dict[str, Any] = {name: parameters.pop(name) for name in PARAMETERS if name in parameters}
+        known: dict[str, Any] = {
+            name: parameters.pop(name) for name in PARAMETERS if name in parameters
+        }
         if partial_images:
             known |= {"stream": True, PARTIAL_IMAGES: partial_images}
         asking = self.client.images.with_streaming_response.generate(

@@ -168,7 +168,7 @@ class Profile:
     def _format_faults(self, image: GenerationCreate) -> Iterator[FieldFault]:
         """What does not go with the output format, which is PNG where the caller names none."""
         if image.output_format == "svg":
-            yield FieldFault("output_format", _NO_SVG)
+            yield FieldFault("output_format", _NO_SVG, self.output_format)
         if self.output_format is None:
             return
         output_format = image.output_format or "png"
