@@ -151,10 +151,14 @@ async def test_an_error_in_a_stream_is_the_error_that_it_is(
         b'data: {"b64_json": "%s"}\n\ndata: [DONE]\n\n',
         b'data: {"object": "image.generation.chunk", "data": [{"b64_json": "%s"}]}\r\n\r\n',
         b'event: completed\ndata: {"type": "completed", "image": "%s"}\n\n',
-        b'event: image_generation.partial_succeeded\ndata: {"b64_json": "%s"}\n\n'
-        b'event: image_generation.completed\ndata: {"usage": {"total_tokens": 3}}\n\n',
-        b'data: {"type": "image_generation.partial_failed", "error": {"code": "x"}}\n\n'
-        b'data: {"type": "image_generation.partial_succeeded", "b64_json": "%s"}\n\n',
+        (
+            b'event: image_generation.partial_succeeded\ndata: {"b64_json": "%s"}\n\n'
+            b'event: image_generation.completed\ndata: {"usage": {"total_tokens": 3}}\n\n'
+        ),
+        (
+            b'data: {"type": "image_generation.partial_failed", "error": {"code": "x"}}\n\n'
+            b'data: {"type": "image_generation.partial_succeeded", "b64_json": "%s"}\n\n'
+        ),
     ],
     ids=["bare", "chunk", "other-name", "ark", "ark-failure"],
 )
