@@ -14,13 +14,11 @@ from dataclasses import replace
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final, NoReturn, TypeGuard
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 import openai
 
-from pixyproxy.core.exceptions import GeneratorTimeoutError
+from pixyproxy.core.exceptions import GeneratorAccountError, GeneratorTimeoutError
 from pixyproxy.core.models import GenerationCreate
 from pixyproxy.core.parameters import ASKED_FOR
 from pixyproxy.service.outbound import BoundedTransport
@@ -38,23 +36,26 @@ from pixyproxy.service.providers.openai_answers import (
     read_object,
 )
 from pixyproxy.service.providers.openai_failures import (
+    beginning_of,
     failure_of_answer,
     failure_of_connection,
     watch_sending,
 )
 from pixyproxy.service.providers.openai_streams import Stream, peek, read_stream
 from pixyproxy.service.providers.profiles import PARAMETERS, PARTIAL_IMAGES, profile_for
+from pixyproxy.service.providers.proxies import proxy_for
 
 logger = logging.getLogger(__name__)
 
 EVENT_STREAM: Final = "text/event-stream"
+CHECK_TIMEOUT_S = 10.0
+_MODELS_TOLD = 10
 _NO_KEY = "none"
 """The SDK wants a key; servers that ask for none ignore it."""
 _CONNECT_TIMEOUT_S = 10.0
 # How many run at once is bounded by who calls. Servers close idle connections after some 5 s; a
 # request sent into one that is closing would leave its outcome unknown.
 _LIMITS = httpx2.Limits(max_connections=None, keepalive_expiry=2)
-_MAX_REFUSAL_BYTES = 64 * 2**10
 _MAX_USAGE_ENTRIES = 50
 _MAX_USAGE_DEPTH = 3
 _MAX_USAGE_NUMBER = 2**53
@@ -106,7 +107,7 @@ class OpenAIProvider:
             max_retries=0,
             http_client=httpx2.AsyncClient(
                 transport=BoundedTransport(
-                    httpx2.AsyncHTTPTransport(proxy=_proxy_for(url), limits=_LIMITS),
+                    httpx2.AsyncHTTPTransport(proxy=proxy_for(url), limits=_LIMITS),
                     max_bytes=max_answer_bytes,
                 ),
                 timeout=httpx2.Timeout(
@@ -241,6 +242,27 @@ class OpenAIProvider:
             return replace(image, url=str(self.client.base_url.join(image.url)))
         return image
 
+    async def check(self) -> str:
+        """Ask the server for its models."""
+        try:
+            response = await self.client.models.with_raw_response.list(timeout=CHECK_TIMEOUT_S)
+        except openai.APIConnectionError as error:
+            raise failure_of_connection(error.request, error.__cause__) from None
+        listed = read_object(response.content).get("data")
+        models = [
+            model["id"]
+            for model in (listed if isinstance(listed, list) else ())
+            if isinstance(model, dict) and self._is_readable(model.get("id"))
+        ]
+        default = self._names.resolve(None)
+        if models and default not in models:
+            some = ", ".join(models[:_MODELS_TOLD])
+            raise GeneratorAccountError(
+                f"It has no model {default}, which PIXYPROXY_MODEL names; it has {some}"
+                f"{', ...' if len(models) > _MODELS_TOLD else ''}."
+            )
+        return f"{self.describe()}, {len(models)} models"
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self.client.close()
@@ -248,9 +270,15 @@ class OpenAIProvider:
     async def _raise_refusal(self, response: httpx2.Response) -> None:
         """Hook: raise what any status but 2xx means, before the SDK makes text of its body."""
         if not response.is_success:
-            answer = read_object(await _beginning(response))
+            answer = read_object(await beginning_of(response))
             request_id = self._readable(response.headers.get("x-request-id"))
-            self._raise_for_error(response.status_code, answer, response.headers, request_id)
+            self._raise_for_error(
+                response.status_code,
+                answer,
+                response.headers,
+                request_id,
+                path=response.request.url.path,
+            )
 
     def _raise_for_error(
         self,
@@ -258,6 +286,8 @@ class OpenAIProvider:
         answer: Mapping[str, Any],
         headers: Mapping[str, str],
         request_id: str | None,
+        *,
+        path: str = "",
     ) -> NoReturn:
         nested = answer.get("error")
         error = nested if isinstance(nested, dict) else answer
@@ -269,7 +299,7 @@ class OpenAIProvider:
             self._readable(error.get("param")),
             request_id,
         )
-        raise failure_of_answer(status, error, headers)
+        raise failure_of_answer(status, error, headers, path=path)
 
     def _numbers(self, usage: object) -> dict[str, Any] | None:
         """What of `usage` is numbers and objects of numbers, within bounds; None for nothing."""
@@ -307,43 +337,3 @@ class OpenAIProvider:
             and _TOKEN.fullmatch(value) is not None
             and not (self._key and self._key in value)
         )
-
-
-def _proxy_for(url: httpx2.URL) -> str | None:
-    if url.host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(url.host):
-        return None
-    proxies = getproxies()
-    kind = url.scheme if proxies.get(url.scheme) else "all"
-    proxy = proxies.get(kind)
-    if not proxy:
-        return None
-    if "://" not in proxy:
-        proxy = f"http://{proxy}"
-    try:
-        parts = urlsplit(proxy)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-        httpx2.Proxy(proxy)
-    except (httpx2.InvalidURL, ValueError):
-        usable = False
-    if not usable:
-        raise ValueError(
-            f"{kind.upper()}_PROXY must be the URL of an http or https proxy, "
-            "such as http://proxy:3128; no other kind is supported"
-        )
-    return proxy
-
-
-async def _beginning(response: httpx2.Response) -> bytes:
-    """A refusal's body, or nothing where it is cut or too long to be one: its status tells."""
-    body = bytearray()
-    stream = response.aiter_bytes()
-    try:
-        async for piece in stream:
-            body += piece
-            if len(body) > _MAX_REFUSAL_BYTES:
-                return b""
-    except httpx2.RequestError:
-        return b""
-    finally:
-        await stream.aclose()
-    return bytes(body)

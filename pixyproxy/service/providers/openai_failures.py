@@ -58,6 +58,12 @@ _NOT_SENT = (
     httpx2.UnsupportedProtocol,
 )
 _SENT = "pixyproxy.sent"
+_MAX_REFUSAL_BYTES = 64 * 2**10
+_NOT_FOUND = (
+    "The image model's server answers 404 at {path}. Trying again does not help; its operator must "
+    "act: PIXYPROXY_OPENAI_BASE_URL is to lead to its API, and commonly ends in /v1; or it has no "
+    "such model."
+)
 
 
 async def watch_sending(request: httpx2.Request) -> None:
@@ -89,9 +95,12 @@ def failure_of_connection(
 
 
 def failure_of_answer(
-    status: int, error: Mapping[str, Any], headers: Mapping[str, str]
+    status: int, error: Mapping[str, Any], headers: Mapping[str, str], *, path: str = ""
 ) -> PixyProxyException:
-    """Return what an answer without an image means, by its status and its error's codes."""
+    """Return what an answer without an image means, by its status and its error's codes.
+
+    `path` is what was asked for: a base URL may lead to nothing of the kind.
+    """
     retry_after_s = _retry_after_s(headers)
     inner = error.get("innererror", error.get("inner_error"))
     codes = [
@@ -103,7 +112,8 @@ def failure_of_answer(
     if said & _REJECTED:
         return PromptRejectedError()
     if said & _ACCOUNT or status in _ACCOUNT_STATUSES:
-        return GeneratorAccountError()
+        is_lost = status == HTTPStatus.NOT_FOUND and path and not said & _ACCOUNT
+        return GeneratorAccountError(_NOT_FOUND.format(path=path) if is_lost else None)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return GeneratorBusyError(retry_after_s=retry_after_s)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT_STATUSES:
@@ -138,3 +148,19 @@ def _retry_after_s(headers: Mapping[str, str]) -> int | None:
         moment = moment.replace(tzinfo=moment.tzinfo or UTC)
         seconds = (moment - datetime.now(UTC)).total_seconds()
     return math.ceil(min(max(seconds, 1), _MAX_RETRY_AFTER_S))
+
+
+async def beginning_of(response: httpx2.Response) -> bytes:
+    """A refusal's body, or nothing where it is cut or too long to be one: its status tells."""
+    body = bytearray()
+    stream = response.aiter_bytes()
+    try:
+        async for piece in stream:
+            body += piece
+            if len(body) > _MAX_REFUSAL_BYTES:
+                return b""
+    except httpx2.RequestError:
+        return b""
+    finally:
+        await stream.aclose()
+    return bytes(body)
