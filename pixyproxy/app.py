@@ -28,6 +28,7 @@ from pixyproxy.web import (
     generation_routes,
     health_routes,
     image_routes,
+    partial_routes,
 )
 from pixyproxy.web.access import Access
 from pixyproxy.web.content import Representations
@@ -86,6 +87,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         curation_routes.router,
         generation_routes.router,
         generation_routes.events_router,
+        partial_routes.router,
         health_routes.router,
         make_graphql_router(
             Door(authenticate, public, services_of, urls_of),

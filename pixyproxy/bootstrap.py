@@ -1,5 +1,6 @@
 """The one place where everything is put together: settings become opened services."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -35,9 +36,12 @@ from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.migration import ImageMigration
 from pixyproxy.service.moving.targets import Target
 from pixyproxy.service.providers import make_provider
+from pixyproxy.service.providers.model_names import ModelNames
 from pixyproxy.service.serving.derivatives import Derivatives
 from pixyproxy.service.serving.originals import ImageReader
 from pixyproxy.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 BLOCK_DEADLINE_S = 20
 """A block is some 25,000 rows, in one transaction that nobody waits for."""
@@ -90,6 +94,14 @@ async def open_services(settings: Settings, *, must_exist: bool = False) -> Asyn
         repository = ImageRepository(database.open_context)
         blocks = SearchBlocks(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))
         options = settings.provider_options
+        names = ModelNames(
+            default_model=options.default_model,
+            base_url=options.base_url,
+            model_map=options.model_map,
+        )
+        draws_by_models = settings.generator_name == "openai"
+        for warning in names.warnings() if draws_by_models else ():
+            logger.warning(warning)
         generations = GenerationRepository(database.open_context)
         engine = GenerationEngine(
             repository,
@@ -150,6 +162,7 @@ async def open_services(settings: Settings, *, must_exist: bool = False) -> Asyn
             health=Health(
                 {"database": database.check, "images": store.check_writable},
                 {"generator": engine.circuit.check},
+                {"model": names.verdict} if draws_by_models else {},
             ),
             fsck=Fsck(
                 repository,

@@ -3,8 +3,7 @@
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, Self
 
 import httpx2
 from pydantic import (
@@ -18,7 +17,6 @@ from pydantic import (
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -26,20 +24,11 @@ from sqlalchemy.engine import make_url
 
 from pixyproxy.core.addresses import is_loopback, parse_allowed, read_place
 from pixyproxy.core.api_keys import MAKE_COMMAND, check_api_key
+from pixyproxy.core.setting_kinds import NamePairs, Names, Secrets, check_http_url
 from pixyproxy.core.variables import refuse_unknown
 from pixyproxy.service.providers import ProviderOptions
 
 PREFIX = "PIXYPROXY_"
-
-
-def _split(value: Any) -> Any:
-    if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
-    return value
-
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -101,6 +90,15 @@ class Settings(BaseSettings):
     )
     model: str = Field(
         "gpt-image-2", min_length=1, max_length=255, description="The default model."
+    )
+    model_map: NamePairs = Field(
+        None,
+        description="Comma-separated models to ask in the place of others: "
+        "`dall-e-3=gpt-image-2,gpt-image-1=gpt-image-2`.",
+    )
+    allow_gif: bool = Field(
+        default=False,
+        description="OpenAI's models may be asked for GIFs: the account has access to the preview.",
     )
     api_keys: Secrets = Field(
         (), description="Comma-separated keys that callers must have. None: anonymous use."
@@ -254,15 +252,9 @@ class Settings(BaseSettings):
             return None
         try:
             httpx2.URL(url)
-            parts = urlsplit(url)
-            (parts.hostname or "").encode("idna")
-            usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-        except (httpx2.InvalidURL, ValueError):
-            usable = False
-        if not usable or not url.isprintable() or " " in url:
-            raise ValueError("must be an http or https URL")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must have no credentials, query or fragment")
+        except httpx2.InvalidURL:
+            raise ValueError("must be an http or https URL") from None
+        check_http_url(url)
         return url.rstrip("/")
 
     @field_validator("accel_redirect")
@@ -343,6 +335,8 @@ class Settings(BaseSettings):
             api_key=key.get_secret_value() if key else None,
             default_model=self.model,
             timeout_s=self.generation_timeout_s,
+            model_map=self.model_map or {},
+            allow_gif=self.allow_gif,
         )
 
     @property

@@ -27,7 +27,7 @@ from pixyproxy.cli.terminal import (
     tell,
 )
 from pixyproxy.core.addresses import read_place
-from pixyproxy.core.models import Stats
+from pixyproxy.core.statistics import Stats
 from pixyproxy.data.files.places import make_store
 from pixyproxy.log import escape_line
 from pixyproxy.service.checking.files import CheckProgress, Fault

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pixyproxy.bootstrap import Services, open_services
+from pixyproxy.cli.assignments import read_assignments
 from pixyproxy.cli.options import takes_archive
 from pixyproxy.cli.terminal import (
     console,
@@ -53,6 +54,18 @@ def generate(
     output_format: Annotated[str | None, typer.Option(help="png, jpeg or webp.")] = None,
     output_compression: Annotated[int | None, typer.Option(help="0 to 100 percent.")] = None,
     moderation: Annotated[str | None, typer.Option(help="auto or low.")] = None,
+    complexity: Annotated[str | None, typer.Option(help="low, medium or high.")] = None,
+    frame_count: Annotated[int | None, typer.Option(help="Frames of a GIF.")] = None,
+    frame_duration_ms: Annotated[int | None, typer.Option(help="How long each is shown.")] = None,
+    extra: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A parameter that this service does not know, such as seed=7, for a model that it "
+            "does not know either; JSON, or else text. May be repeated.",
+        ),
+    ] = None,
     n: Annotated[int, typer.Option("--n", "-n", help="How many images, 1 to 10.")] = 1,
     *,
     wait: Annotated[
@@ -82,6 +95,9 @@ def generate(
         "output_format": output_format,
         "output_compression": output_compression,
         "moderation": moderation,
+        "complexity": complexity,
+        "frame_count": frame_count,
+        "frame_duration_ms": frame_duration_ms,
         "n": n,
     }
     terms = Terms(caller=CALLER, idempotency_key=idempotency_key)
@@ -91,7 +107,7 @@ def generate(
         settings = read_settings(log_level="ERROR")
         if out is not None and (n != 1 or not wait):
             raise ValueError("--out takes a copy of one image, which is waited for")
-        request = validate(GenerationCreate, asked)
+        request = validate(GenerationCreate, {**asked, "extra": read_assignments(extra or ())})
         with closing(_Copy(out)) if out else nullcontext() as copy:
             asyncio.run(_generate(settings, request, terms, copy, is_waited_for=wait))
 

@@ -16,6 +16,7 @@
     │  │  ├─ GenerationNotFoundError          generation-not-found
     │  │  ├─ GenerationStateError             generation-state
     │  │  ├─ GenerationCancelledError         generation-cancelled
+    │  │  ├─ PartialImageNotFoundError        partial-image-not-found
     │  │  └─ StillRunningError                still-running
     │  ├─ ImageNotFoundError                image-not-found
     │  ├─ ImageGoneError                    image-gone
@@ -186,6 +187,16 @@ class GenerationCancelledError(GenerationException):
 
     code = "generation-cancelled"
     default_message = "The generation was cancelled while it waited for its turn."
+
+
+class PartialImageNotFoundError(GenerationException):
+    """There is no such partial image, or none any more, or not in this process."""
+
+    code = "partial-image-not-found"
+    default_message = (
+        "There is no such partial image here. They are shown only while the generation is drawn, "
+        "and only by the process that draws it; the image itself is kept when it is done."
+    )
 
 
 class StillRunningError(GenerationException):

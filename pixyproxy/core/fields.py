@@ -12,6 +12,8 @@ MAX_PROMPT_CHARS = 32_000
 MAX_TAG_CHARS = 64
 MAX_IMAGES = 10
 """The most images that any known model draws in one call."""
+MAX_PARTIAL_IMAGES = 3
+"""The most images that any known model shows while it draws one."""
 
 
 Text = Annotated[str, AfterValidator(check_storable)]

@@ -1,15 +1,23 @@
 """The models that all floors share."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from pixyproxy.core.exceptions import GeneratorBusyError
-from pixyproxy.core.fields import MAX_IMAGES, Choice, Prompt
+from pixyproxy.core.fields import MAX_IMAGES, MAX_PARTIAL_IMAGES, Choice, Prompt
+from pixyproxy.core.parameters import check_extra, gather
 
 
 class ContentType(StrEnum):
@@ -37,8 +45,21 @@ class ImageDetailCreate(BaseModel):
     prompt: Prompt = Field(description="What to draw, in words.")
 
 
+def _show_open(schema: dict[str, Any]) -> None:
+    """Say that any other field is taken too, in the place of the field that gathers them."""
+    schema["properties"].pop("extra")
+    schema["additionalProperties"] = {
+        "description": "Any other parameter, for models that this service does not know."
+    }
+
+
 class GenerationCreate(ImageDetailCreate):
-    """What a caller asks for. What is left out (None) is left to the model."""
+    """What a caller asks for. What is left out (None) is left to the model.
+
+    Fields that are not named here are parameters for models that we do not know, in `extra`.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_show_open)
 
     model: Choice | None = Field(None, description="The model that draws; else the default one.")
     size: Choice | None = Field(None, description="WIDTHxHEIGHT in pixels, or 'auto'.")
@@ -50,7 +71,37 @@ class GenerationCreate(ImageDetailCreate):
         None, ge=0, le=100, description="Compression of JPEG and WebP, 0 to 100 percent."
     )
     moderation: Choice | None = Field(None, description="'auto', or 'low' for a laxer filter.")
+    complexity: Choice | None = Field(
+        None, description="How much is thought about the image: 'low', 'medium' or 'high'."
+    )
+    frame_count: int | None = Field(
+        None, ge=2, le=64, description="How many frames a GIF has, for output_format 'gif'."
+    )
+    frame_duration_ms: int | None = Field(
+        None, ge=1, le=655_350, description="How long each frame of a GIF is shown."
+    )
     n: int = Field(1, ge=1, le=MAX_IMAGES, description="How many images to draw.")
+    partial_images: int | None = Field(
+        None,
+        ge=0,
+        le=MAX_PARTIAL_IMAGES,
+        description="How many images to show while one is drawn, 0 to 3, where the model can.",
+    )
+    extra: dict[str, Any] | None = Field(
+        None,
+        description="Parameters for models that this service does not know, such as seed, steps "
+        "or negative_prompt: at most 32, and 64 KiB as JSON.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, values: Any) -> Any:
+        return gather(values, cls.model_fields) if isinstance(values, dict) else values
+
+    @field_validator("extra")
+    @classmethod
+    def _check_extra(cls, extra: dict[str, Any] | None) -> dict[str, Any] | None:
+        return None if extra is None else check_extra(extra, cls.model_fields)
 
 
 class GenerationStatus(StrEnum):
@@ -95,7 +146,9 @@ class Generation(BaseModel):
     )
     model: str = Field(description="The model that is asked.", examples=["gpt-image-2"])
     parameters: dict[str, Any] = Field(
-        description="The parameters that are sent to the model.", examples=[{"size": "1024x1024"}]
+        description="The parameters that are sent to the model. Where the operator's map has "
+        "changed them, `asked_for` holds what was asked for.",
+        examples=[{"size": "1024x1024"}],
     )
     n: int = Field(description="How many images are asked for.", examples=[2])
     model_served: str | None = Field(
@@ -280,46 +333,4 @@ class ImageDetail(ImageDetailCreate):
         description="Whether the image file carries C2PA content credentials; null where nobody "
         "has looked.",
         examples=[True],
-    )
-
-
-class Tag(BaseModel):
-    """A tag, and how many images have it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str = Field(description="The tag itself.")
-    image_count: int = Field(description="How many images have it.")
-
-
-class Count(BaseModel):
-    """How many there are."""
-
-    model_config = ConfigDict(frozen=True)
-
-    value: int = Field(description="How many.")
-    is_estimate: bool = Field(description="Whether it is only about so many.")
-
-
-class StatsEntry(BaseModel):
-    """What is kept of one day, model and format."""
-
-    model_config = ConfigDict(frozen=True)
-
-    day: date = Field(description="The day on which the images were kept, in UTC.")
-    model: str = Field(description="The model that drew them.")
-    content_type: str = Field(description="Their media type.")
-    image_count: int = Field(description="How many images.")
-    byte_size: int = Field(description="The size of their files in bytes.")
-
-
-class Stats(BaseModel):
-    """What is kept in all."""
-
-    model_config = ConfigDict(frozen=True)
-
-    image_count: int = Field(description="How many images.")
-    byte_size: int = Field(description="The size of their files in bytes.")
-    entries: tuple[StatsEntry, ...] = Field(
-        description="What there is of each day, model and format, the newest day first."
     )

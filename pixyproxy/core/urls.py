@@ -37,6 +37,10 @@ class Urls:
         """Return where a generation is read."""
         return f"{self.base}{GENERATIONS}/{guid}"
 
+    def partial_image(self, guid: str, index: int) -> str:
+        """Return where an image is served that is shown while a generation is drawn."""
+        return f"{self.generation(guid)}/partial/{index}"
+
     @property
     def graphql(self) -> str:
         """Where GraphQL is served, and GraphiQL to browsers."""

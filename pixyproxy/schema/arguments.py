@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from enum import StrEnum
 from inspect import Parameter, signature
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import strawberry
 from pydantic import AwareDatetime, BaseModel
 from strawberry import UNSET
+from strawberry.scalars import JSON
 from strawberry.types.enum import has_enum_definition
 
 _Resolver = TypeVar("_Resolver", bound=Callable[..., Any])
@@ -32,13 +34,19 @@ def fields_of(
     return [
         argument(
             name,
-            types[name],
+            _json_for_objects(types[name]),
             field.description,
             Parameter.empty if field.is_required() else field.default,
         )
         for name, field in model.model_fields.items()
         if (only is None or name in only) and name not in without
     ]
+
+
+def _json_for_objects(type_: Any) -> Any:
+    """Return JSON for an object without a type of its own, optional or not."""
+    inner = get_args(type_) if get_origin(type_) in {Union, UnionType} else (type_,)
+    return JSON | None if any(get_origin(one) is dict for one in inner) else type_
 
 
 def takes(arguments: Iterable[Parameter]) -> Callable[[_Resolver], _Resolver]:

@@ -9,7 +9,8 @@ import strawberry
 from strawberry import UNSET
 
 from pixyproxy.core.criteria import ImageCriteria, Orientation
-from pixyproxy.core.models import Count, ImageDetail
+from pixyproxy.core.models import ImageDetail
+from pixyproxy.core.statistics import Count
 from pixyproxy.schema.arguments import has_fields_of
 from pixyproxy.schema.types import ImageDetailType
 from pixyproxy.service.finding.finder import Connection, Edge

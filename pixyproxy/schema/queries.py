@@ -8,7 +8,8 @@ from strawberry import UNSET
 
 from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.exceptions import GenerationNotFoundError, ImageGoneError, ImageNotFoundError
-from pixyproxy.core.models import Generation, GenerationStatus, ImageDetail, Stats, Tag
+from pixyproxy.core.models import Generation, GenerationStatus, ImageDetail
+from pixyproxy.core.statistics import Stats, Tag
 from pixyproxy.schema.arguments import fields_of, takes
 from pixyproxy.schema.connections import (
     Counting,

@@ -1,6 +1,7 @@
 """GraphQL: following generations."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated
 
 import strawberry
@@ -16,13 +17,15 @@ class Subscription:
 
     @strawberry.subscription(
         graphql_type=GenerationType,
-        description="The generation as it is now, and again after each change of its status, "
-        "until it has ended.",
+        description="The generation as it is now, and again after each change of its status and "
+        "each partial image that it shows, until it has ended.",
     )
-    def generation(
+    async def generation(
         self,
         info: PixyInfo,
         guid: Annotated[strawberry.ID, strawberry.argument(description="The generation's GUID.")],
     ) -> AsyncGenerator[Generation, None]:
         """Yield a generation's states."""
-        return info.context.services.generations.watch(guid)
+        async with aclosing(info.context.services.generations.follow(guid)) as following:
+            async for progress in following:
+                yield progress.generation

@@ -7,18 +7,12 @@ from typing import Annotated, Any, NewType
 import strawberry
 from strawberry import UNSET
 
-from pixyproxy.core.models import (
-    Generation,
-    GenerationError,
-    GenerationStatus,
-    ImageDetail,
-    Stats,
-    StatsEntry,
-    Tag,
-)
+from pixyproxy.core.models import Generation, GenerationError, GenerationStatus, ImageDetail
+from pixyproxy.core.statistics import Stats, StatsEntry, Tag
 from pixyproxy.schema.arguments import argument, takes
 from pixyproxy.schema.context import Context, PixyInfo
 from pixyproxy.schema.fields import shows
+from pixyproxy.service.generating.partials import PartialImage
 from pixyproxy.service.serving.derivative_requests import OPTIONS, read_request, srcset_of
 
 for _option in OPTIONS.values():
@@ -138,6 +132,20 @@ class GenerationErrorType:
     """The fields of core's GenerationError."""
 
 
+@strawberry.type(name="PartialImage", description="An image as it looks while it is drawn.")
+class PartialImageType:
+    """What is told of the service's PartialImage."""
+
+    index: int = strawberry.field(
+        description="Its number among all that the generation has shown, from 0."
+    )
+
+    @strawberry.field(description="Where it is served until the generation has ended.")
+    def url(self: Any, info: PixyInfo) -> str:
+        """Return the absolute URL of the bytes."""
+        return info.context.urls.partial_image(self.generation_guid, self.index)
+
+
 @strawberry.type(
     name="Generation",
     description="A request for images, from the moment it is written down: what became of it, "
@@ -157,3 +165,12 @@ class GenerationType:
     async def images(self: Any, info: PixyInfo) -> list[ImageDetail]:
         """Return the images, loaded together with those of other generations."""
         return await info.context.images_of_generation.load(self.guid)
+
+    @strawberry.field(
+        graphql_type=list[PartialImageType],
+        description="What it shows while it is drawn, where `partialImages` were asked for and the "
+        "process that answers draws it; nothing once it has ended.",
+    )
+    def partial_images(self: Any, info: PixyInfo) -> tuple[PartialImage, ...]:
+        """Return the partial images, the oldest first."""
+        return info.context.services.generations.partial_images_of(self.guid)

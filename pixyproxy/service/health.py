@@ -10,15 +10,20 @@ VERDICT_HOLDS_S = 1
 
 
 class Health:
-    """Knows whether the service drains, and asks each part that it needs."""
+    """Knows whether the service drains, and asks each part that it needs.
+
+    `warnings` tell of what is to come: only where it is not `ok`, and the service stays ready.
+    """
 
     def __init__(
         self,
         vital: Mapping[str, Callable[[], Awaitable[None]]],
         others: Mapping[str, Callable[[], Awaitable[None]]] | None = None,
+        warnings: Mapping[str, Callable[[], str]] | None = None,
     ) -> None:
         self._checks = {**vital, **(others or {})}
-        self._others = frozenset(others or ())
+        self._warnings = warnings or {}
+        self._others = frozenset(others or ()) | frozenset(self._warnings)
         self._checking = asyncio.Lock()
         self._verdicts: dict[str, str] = {}
         self._holds_until = 0.0
@@ -37,7 +42,9 @@ class Health:
                 verdicts = await asyncio.gather(*map(_verdict, checks))
                 self._verdicts = dict(zip(names, verdicts, strict=True))
                 self._holds_until = loop.time() + VERDICT_HOLDS_S
-        return {"service": "draining" if self.draining else "ok", **self._verdicts}
+        told = {name: warning() for name, warning in self._warnings.items()}
+        warnings = {name: verdict for name, verdict in told.items() if verdict != "ok"}
+        return {"service": "draining" if self.draining else "ok", **self._verdicts, **warnings}
 
 
 async def _verdict(check: Callable[[], Awaitable[None]]) -> str:

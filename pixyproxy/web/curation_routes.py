@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from pixyproxy.core.criteria import MAX_QUERY_CHARS
-from pixyproxy.core.models import Stats, Tag
+from pixyproxy.core.statistics import Stats, Tag
 from pixyproxy.core.urls import IMAGES
 from pixyproxy.service.curating.curation import MAX_TAGS_LISTED, TagChange
 from pixyproxy.web.dependencies import AbsoluteUrls, Authenticated, Curator, KnownParameters

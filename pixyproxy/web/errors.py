@@ -40,6 +40,7 @@ STATUS: Mapping[type[PixyProxyException], int] = {
     exceptions.GenerationNotFoundError: 404,
     exceptions.GenerationStateError: 409,
     exceptions.GenerationCancelledError: 409,
+    exceptions.PartialImageNotFoundError: 404,
     exceptions.StillRunningError: 202,
     exceptions.ImageNotFoundError: 404,
     exceptions.ImageGoneError: 410,

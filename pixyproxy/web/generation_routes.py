@@ -15,6 +15,7 @@ from pixyproxy.core.exceptions import (
 from pixyproxy.core.models import Generation, GenerationCreate, GenerationStatus
 from pixyproxy.core.urls import GENERATIONS, Urls
 from pixyproxy.service.generating.generations import GenerationService
+from pixyproxy.service.generating.partials import PartialImage
 from pixyproxy.service.generating.terms import Terms
 from pixyproxy.web.dependencies import (
     AbsoluteUrls,
@@ -24,7 +25,7 @@ from pixyproxy.web.dependencies import (
     paths_of,
 )
 from pixyproxy.web.event_stream import EventStream
-from pixyproxy.web.models import GenerationDetail
+from pixyproxy.web.models import GenerationDetail, PartialImageDetail
 from pixyproxy.web.openapi import NEEDS_KEY, REPLAYED, header, problems
 from pixyproxy.web.paging import Page, Size, link_pages
 from pixyproxy.web.submission import (
@@ -192,7 +193,9 @@ async def follow_generation(
 
     Events have the name `generation`, the status as their id, and the generation as their data.
     `EventSource` hears them by `addEventListener("generation", ...)`. It cannot send a key: where
-    one is asked for, read the stream by `fetch`.
+    one is asked for, read the stream by `fetch`. Between them an event `partial` gives the `index`
+    and `url` of each image that is shown while one is drawn, where `partial_images` were asked for
+    and this process draws.
     """
     present = await generations.get_generation(guid)
     if present.status.is_final and last_event_id == present.status:
@@ -242,14 +245,24 @@ async def _tell(
     guid: str, generations: GenerationService, urls: Urls
 ) -> AsyncGenerator[bytes, None]:
     try:
-        async with aclosing(generations.watch(guid)) as watching:
-            async for generation in watching:
-                detail = await _describe_one(generation, generations, urls)
+        async with aclosing(generations.follow(guid)) as following:
+            async for progress in following:
+                if progress.partial is not None:
+                    yield _partial_event(progress.partial, urls)
+                    continue
+                detail = await _describe_one(progress.generation, generations, urls)
                 yield format_sse_event(
                     event="generation", id=detail.status, data_str=detail.model_dump_json()
                 )
     except StorageException as error:  # the client connects again
         logger.warning("%s: %s", error.code, error.reason)
+
+
+def _partial_event(partial: PartialImage, urls: Urls) -> bytes:
+    url = urls.partial_image(partial.generation_guid, partial.index)
+    shown = PartialImageDetail(index=partial.index, url=url)
+    # Without an id: what the client has seen last is still the same status.
+    return format_sse_event(event="partial", data_str=shown.model_dump_json())
 
 
 async def _describe_one(

@@ -32,7 +32,8 @@ async def live() -> Live:
 async def ready(health: HealthOfService, response: Response) -> Ready:
     """Ask the database and the image folder; fail while the service stops.
 
-    Without the image model's server it is `degraded` only: what is kept is found and served.
+    Without the image model's server it is `degraded` only: what is kept is found and served. So it
+    is where OpenAI is about to switch off a model that the operator has chosen (`model`).
     """
     checks = await health.check()
     if all(verdict == "ok" for verdict in checks.values()):

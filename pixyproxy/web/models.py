@@ -108,6 +108,13 @@ _CODES = sorted({*BY_CODE, *_HTTP_CODES, INTERNAL_ERROR_CODE} - {StillRunningErr
 """What `code` can be, as far as this version knows; in REST what still runs is no error."""
 
 
+class PartialImageDetail(BaseModel):
+    """An image as it looks while it is drawn."""
+
+    index: int = Field(description="Its number among all that the generation has shown, from 0.")
+    url: str = Field(description="Where it is served until the generation has ended.")
+
+
 class Problem(BaseModel):
     """What went wrong (RFC 9457)."""
 

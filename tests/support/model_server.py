@@ -36,7 +36,7 @@ from PIL import Image
 _PARAMETERS = {
     "prompt", "model", "n", "size", "quality", "style", "background", "output_format",
     "output_compression", "moderation", "response_format", "user", "safety_identifier", "stream",
-    "partial_images", "complexity",
+    "partial_images", "complexity", "frame_count", "frame_duration_ms",
 }  # fmt: skip
 _ONLY_DALL_E = {"style", "response_format"}
 _NOT_DALL_E = {"background", "output_format", "output_compression", "moderation"}
@@ -369,6 +369,90 @@ def image(
     return Accepting(behave)
 
 
+def stream(
+    *,
+    steps: int | None = None,
+    between: Behaviour | None = None,
+    ending: bytes = b"",
+    end: bool = True,
+) -> Behaviour:
+    """What OpenAI does where a stream is asked for: partial images, then each image completed.
+
+    `between` comes after the partial images, `ending` in the place of the last event and of what
+    follows it; without `end` nothing follows the partial images. Not asked for a stream, it
+    answers as `image` does.
+    """
+
+    async def behave(exchange: Exchange) -> None:
+        asked = exchange.request.json
+        if not asked.get("stream"):
+            await image()(exchange)
+            return
+        headers = {"Transfer-Encoding": "chunked"}
+        await exchange.raw(head(200, None, "text/event-stream; charset=utf-8", headers))
+        count = asked.get("partial_images", 0) if steps is None else steps
+        for step in range(count):
+            shown = _base64(picture(32 + step, 32, step))
+            await exchange.raw(
+                chunk(event("partial_image", b64_json=shown, partial_image_index=step))
+            )
+        if between is not None:
+            await between(exchange)
+        if ending or not end:
+            await exchange.raw(chunk(ending) if ending else b"")
+        else:
+            n = asked.get("n") or 1
+            for index in range(n):
+                drawn = _base64(_drawn(asked, index))
+                told = {"usage": usage(n)} if index == n - 1 else {}
+                await exchange.raw(chunk(event("completed", b64_json=drawn, **told)))
+        if end:
+            await exchange.raw(b"0\r\n\r\n")
+        else:
+            await exchange.close()
+
+    return Accepting(behave)
+
+
+def until_released() -> Behaviour:
+    """Send nothing until `release()` has been called."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.server.released.wait()
+
+    return behave
+
+
+def events(*sent: bytes) -> Behaviour:
+    """A stream of just these events."""
+    return answer(body=b"".join(sent), content_type="text/event-stream")
+
+
+def event(kind: str, **fields: Any) -> bytes:
+    """An event as OpenAI sends it."""
+    name = f"image_generation.{kind}"
+    common = {
+        "type": name,
+        "created_at": 1_790_000_000,
+        "size": "1024x1024",
+        "quality": "high",
+        "background": "opaque",
+        "output_format": "png",
+    }
+    return f"event: {name}\ndata: {json.dumps(common | fields)}\n\n".encode()
+
+
+def error_event(**fields: Any) -> bytes:
+    """An error as OpenAI sends it in a stream."""
+    told = {"type": None, "code": None, "param": None, "message": "UPSTREAM WORDS", **fields}
+    return f"event: error\ndata: {json.dumps({'type': 'error', 'error': told})}\n\n".encode()
+
+
+def chunk(data: bytes) -> bytes:
+    """A piece of a chunked body."""
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n" if data else b""
+
+
 def usage(n: int) -> dict[str, Any]:
     """What an answer with so many images says of the tokens that it took."""
     return {
@@ -622,7 +706,9 @@ def _fault_in(asked: Any) -> Behaviour | None:
     if not isinstance(asked, dict):
         return invalid("invalid_json")
     model = asked.get("model") or ""
-    unknown = set(asked) - _PARAMETERS
+    unknown = set[str]()
+    if model.startswith(("gpt-image", "chatgpt-image", "dall-e")):
+        unknown = set(asked) - _PARAMETERS
     if model.startswith(("gpt-image", "chatgpt-image")):
         unknown |= set(asked) & _ONLY_DALL_E
         if asked.get("quality", "auto") not in _GPT_QUALITIES:

@@ -7,7 +7,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from pixyproxy.core.models import ContentType, ImageDetail, Tag
+from pixyproxy.core.models import ContentType, ImageDetail
+from pixyproxy.core.statistics import Tag
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.repositories.images import DETAILS, to_model
 from pixyproxy.data.search.blocks import SearchBlocks

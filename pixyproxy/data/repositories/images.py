@@ -10,7 +10,8 @@ from sqlalchemy.exc import IntegrityError
 
 from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.guid import is_guid
-from pixyproxy.core.models import ContentType, Count, ImageDetail
+from pixyproxy.core.models import ContentType, ImageDetail
+from pixyproxy.core.statistics import Count
 from pixyproxy.core.text import searchable
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.search.index import IdRange, SearchIndex

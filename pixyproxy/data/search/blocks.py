@@ -13,7 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from pixyproxy.core.models import ImageDetail, StatsEntry
+from pixyproxy.core.models import ImageDetail
+from pixyproxy.core.statistics import StatsEntry
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.search.index import count_blocks
 from pixyproxy.data.search.postings import (

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
-from pixyproxy.core.models import Count
+from pixyproxy.core.statistics import Count
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.search.conditions import Conditions
 from pixyproxy.data.search.criteria import guids_in, make_conditions, make_plan

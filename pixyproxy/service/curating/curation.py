@@ -15,7 +15,8 @@ from pixyproxy.core.exceptions import (
 )
 from pixyproxy.core.fields import TagName, Text
 from pixyproxy.core.guid import is_guid
-from pixyproxy.core.models import ContentType, ImageDetail, Stats, Tag
+from pixyproxy.core.models import ContentType, ImageDetail
+from pixyproxy.core.statistics import Stats, Tag
 from pixyproxy.core.text import fold_tag
 from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.curation import CurationRepository

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
-from pixyproxy.core.models import Count, ImageDetail
+from pixyproxy.core.models import ImageDetail
+from pixyproxy.core.statistics import Count
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.data.search.index import IdRange
 from pixyproxy.service.finding.criteria import make_criteria

@@ -12,7 +12,12 @@ from pixyproxy.core.models import Attempt, Generation
 from pixyproxy.service.generating.answers import AnswerKeeper
 from pixyproxy.service.generating.dependencies import Limits
 from pixyproxy.service.generating.state import ProcessState
-from pixyproxy.service.providers import GenerationRequest, ImageProvider, ProviderAnswer
+from pixyproxy.service.providers import (
+    GenerationRequest,
+    ImageProvider,
+    OnPartial,
+    ProviderAnswer,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +39,10 @@ class ModelCaller:
         answers: AnswerKeeper,
         limits: Limits,
         state: ProcessState,
+        *,
+        on_partial: OnPartial | None = None,
     ) -> None:
+        self._on_partial = on_partial
         self._generation = generation
         self._provider = provider
         self._answers = answers
@@ -79,6 +87,7 @@ class ModelCaller:
             prompt=self._generation.prompt,
             parameters=self._generation.parameters,
             n=attempt.n,
+            on_partial=self._on_partial,
         )
 
     def _answer_of(self, call: asyncio.Task[ProviderAnswer], attempt: Attempt) -> ProviderAnswer:

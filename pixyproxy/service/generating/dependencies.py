@@ -1,11 +1,12 @@
 """What everything that generates works with, and within which bounds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.service.generating.ends import Ends
 from pixyproxy.service.generating.leasing import Leases
+from pixyproxy.service.generating.partials import PartialImages
 from pixyproxy.service.generating.watch import GenerationWatch
 from pixyproxy.service.keeping.keeper import ImageKeeper
 from pixyproxy.service.providers import ImageProvider
@@ -22,6 +23,7 @@ class Dependencies:
     leases: Leases
     ends: Ends
     watch: GenerationWatch
+    partials: PartialImages = field(default_factory=PartialImages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from pixyproxy.service.generating.circuit import Circuit
 from pixyproxy.service.generating.dependencies import Dependencies, Limits
 from pixyproxy.service.generating.ends import Ends
 from pixyproxy.service.generating.leasing import Leases
+from pixyproxy.service.generating.partials import PartialImages
 from pixyproxy.service.generating.recovery import Recovery
 from pixyproxy.service.generating.state import ProcessState
 from pixyproxy.service.generating.submission import Submission
@@ -44,7 +45,8 @@ class GenerationEngine:
         self.generations = generations
         self.provider = provider
         self.ends = Ends(generations)
-        self.watch = GenerationWatch(generations, self._state.runs.__contains__)
+        self.partials = PartialImages()
+        self.watch = GenerationWatch(generations, self._state.runs.__contains__, self.partials)
         self._keeper = keeper
         dependencies = Dependencies(
             repository=repository,
@@ -54,6 +56,7 @@ class GenerationEngine:
             leases=Leases(generations, lease_s=limits.lease_s),
             ends=self.ends,
             watch=self.watch,
+            partials=self.partials,
         )
         self.submission = Submission(dependencies, limits, self._state)
         self.worker = Worker(dependencies, limits, self._state)

@@ -24,6 +24,7 @@ from pixyproxy.core.models import (
 from pixyproxy.service.finding.finder import Paging
 from pixyproxy.service.generating.engine import GenerationEngine
 from pixyproxy.service.generating.outcome import failure_of
+from pixyproxy.service.generating.partials import PartialImage
 from pixyproxy.service.generating.terms import Submitted, Terms
 from pixyproxy.service.generating.watch import Progress
 from pixyproxy.service.validation import validate
@@ -185,10 +186,25 @@ class GenerationService:
 
         Ends before where the service stops. Raises GenerationNotFoundError.
         """
+        async with aclosing(self.follow(guid)) as following:
+            async for progress in following:
+                if progress.partial is None:
+                    yield progress.generation
+
+    async def follow(self, guid: str) -> AsyncGenerator[Progress, None]:
+        """Yield what `watch` yields, and each partial image that this process shows of it."""
         present = await self.get_generation(guid)
         async with aclosing(self._engine.watch.follow(present)) as following:
             async for progress in following:
-                yield progress.generation
+                yield progress
+
+    def partial_images_of(self, guid: str) -> tuple[PartialImage, ...]:
+        """Return what a generation shows that this process draws; nothing after its end."""
+        return self._engine.partials.list_of(guid)
+
+    def get_partial_image(self, guid: str, index: int) -> PartialImage:
+        """Return one of them. Raises PartialImageNotFoundError."""
+        return self._engine.partials.get(guid, index)
 
     async def _wait(self, generation: Generation, wait_s: float | None) -> Progress:
         """Wait for the generation's end. Raises StillRunningError."""

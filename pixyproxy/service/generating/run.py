@@ -12,7 +12,9 @@ from pixyproxy.service.generating.dependencies import Dependencies, Limits
 from pixyproxy.service.generating.leasing import LeaseLostError
 from pixyproxy.service.generating.record import GenerationRecord
 from pixyproxy.service.generating.state import ProcessState
+from pixyproxy.service.generating.watch import Progress
 from pixyproxy.service.keeping.retrying import pauses
+from pixyproxy.service.providers import ProviderPartial
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +50,15 @@ class GenerationRun:
         self._limits = limits
         self._state = state
         self._answers = AnswerKeeper(record, dependencies, limits, state)
+        self._partials = dependencies.partials
+        self._watch = dependencies.watch
         self._caller = ModelCaller(
-            record.generation, dependencies.provider, self._answers, limits, state
+            record.generation,
+            dependencies.provider,
+            self._answers,
+            limits,
+            state,
+            on_partial=self._show,
         )
 
     async def run(self, first: Attempt | None = None) -> None:
@@ -57,6 +66,13 @@ class GenerationRun:
 
         The caller holds a slot for the first call, and may have written that one down.
         """
+        self._partials.open(self._record.guid)
+        try:
+            await self._run(first)
+        finally:
+            self._partials.close(self._record.guid)
+
+    async def _run(self, first: Attempt | None) -> None:
         record = self._record
         async with self._leases.held(record.guid, record.runner):
             calls = [
@@ -74,6 +90,12 @@ class GenerationRun:
                 await record.put_back()
             record.announce()
         await record.drop_sidecars()
+
+    def _show(self, given: ProviderPartial) -> None:
+        """Have the followers see what the model shows; it is not kept."""
+        partial = self._partials.add(self._record.guid, given)
+        if partial is not None:
+            self._watch.show(Progress(self._record.generation, partial=partial))
 
     async def _hold_slot(self, part: int, attempt: Attempt | None, *, is_held: bool) -> PartEnd:
         if not is_held:

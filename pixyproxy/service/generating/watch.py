@@ -10,10 +10,13 @@ from pixyproxy.core.exceptions import PixyProxyException, StorageException
 from pixyproxy.core.models import Generation, GenerationStatus, ImageDetail
 from pixyproxy.core.tasks import end_tasks
 from pixyproxy.data.repositories.generations import GenerationRepository
+from pixyproxy.service.generating.partials import PartialImage, PartialImages
 
 logger = logging.getLogger(__name__)
 
 POLL_S = 1.0
+MAX_UNSEEN = 4
+"""So many partial images wait for a slow follower; it does not see more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Progress:
     generation: Generation
     images: tuple[ImageDetail, ...] | None = None
     failure: PixyProxyException | None = None
+    partial: PartialImage | None = None
+    """What it shows anew; nothing else has changed then."""
 
 
 @dataclass(eq=False, slots=True)
@@ -30,6 +35,8 @@ class _Follower:
     status: GenerationStatus
     """What it was told last."""
     queue: "asyncio.Queue[Progress | None]" = field(default_factory=asyncio.Queue)
+    unseen: int = 0
+    """How many partial images are in the queue."""
 
 
 class GenerationWatch:
@@ -39,8 +46,14 @@ class GenerationWatch:
     all that are followed in one statement.
     """
 
-    def __init__(self, generations: GenerationRepository, is_here: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        generations: GenerationRepository,
+        is_here: Callable[[str], bool],
+        partials: PartialImages | None = None,
+    ) -> None:
         self._generations = generations
+        self._partials = partials or PartialImages()
         self._is_here = is_here
         self._followers: dict[str, list[_Follower]] = {}
         self._polling: asyncio.Task[None] | None = None
@@ -53,20 +66,33 @@ class GenerationWatch:
                 follower.status = progress.generation.status
                 follower.queue.put_nowait(progress)
 
+    def show(self, progress: Progress) -> None:
+        """Tell the followers of a new partial image."""
+        for follower in self._followers.get(progress.generation.guid, ()):
+            if follower.unseen < MAX_UNSEEN:
+                follower.unseen += 1
+                follower.queue.put_nowait(progress)
+
     async def follow(self, present: Generation) -> AsyncGenerator[Progress, None]:
         """Yield how the generation is: at present, and after each change, to its end.
 
-        Ends before where the service stops, unless this process runs the generation.
+        Where this process draws it, each partial image is told of too, also those that are shown
+        already. Ends before where the service stops, unless this process runs the generation.
         """
         if present.status.is_final:
             yield Progress(present)
             return
-        with self._queue(present) as queue:
+        with self._following(present) as follower:
+            shown = self._partials.list_of(present.guid)
             yield Progress(present)
+            for partial in shown:
+                yield Progress(present, partial=partial)
             while not (self._stopped and not self._is_here(present.guid)):
-                progress = await queue.get()
+                progress = await follower.queue.get()
                 if progress is None:
                     continue
+                if progress.partial is not None:
+                    follower.unseen -= 1
                 yield progress
                 status = progress.generation.status
                 if status.is_final or (self._stopped and status is GenerationStatus.QUEUED):
@@ -86,14 +112,14 @@ class GenerationWatch:
             await end_tasks([self._polling])
 
     @contextmanager
-    def _queue(self, present: Generation) -> Iterator[asyncio.Queue[Progress | None]]:
+    def _following(self, present: Generation) -> Iterator[_Follower]:
         follower = _Follower(present.status)
         followers = self._followers.setdefault(present.guid, [])
         followers.append(follower)
         if self._polling is None or self._polling.done():
             self._polling = asyncio.create_task(self._poll())
         try:
-            yield follower.queue
+            yield follower
         finally:
             followers.remove(follower)
             if not followers:

@@ -1,7 +1,7 @@
 """Who draws: one Protocol, a module for each provider, and the one list of them all."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from pixyproxy.core.models import GenerationCreate
@@ -14,12 +14,26 @@ class GenerationRequest:
     model: str
     prompt: str
     parameters: Mapping[str, Any]
-    """Exactly the parameters to send: size, quality, style, background, output_format,
-    output_compression, moderation; what is not in it is left to the model."""
+    """Exactly the parameters to send: those that profiles name, partial_images where it is to
+    stream, and what the caller has set that we do not know; the rest is left to the model.
+    `asked_for` among them is kept, and not sent."""
     n: int = 1
     """How many images one call is to draw."""
     max_n: int = 1
     """How many images this model draws in one call at most."""
+    on_partial: "OnPartial | None" = field(default=None, compare=False, repr=False)
+    """Is told of each image that the model shows while it draws."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderPartial:
+    """An image as it looks while it is drawn; the model counts them from 0."""
+
+    step: int
+    data: bytes
+
+
+OnPartial = Callable[[ProviderPartial], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,10 @@ class ProviderOptions:
     default_model: str
     timeout_s: float
     """How long a caller waits for a generation; an answer is listened for twice as long."""
+    model_map: Mapping[str, str] = field(default_factory=dict)
+    """The model that is asked in the place of another."""
+    allow_gif: bool = False
+    """Whether OpenAI's models may be asked for GIFs."""
 
 
 def make_provider(name: str, options: ProviderOptions) -> ImageProvider:
@@ -101,6 +119,8 @@ def _make_openai(options: ProviderOptions) -> ImageProvider:
         api_key=options.api_key,
         default_model=options.default_model,
         timeout_s=2 * options.timeout_s,
+        model_map=options.model_map,
+        allow_gif=options.allow_gif,
     )
 
 

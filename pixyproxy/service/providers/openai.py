@@ -8,17 +8,27 @@ log, and no more of its answer is read than an image needs.
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final, NoReturn, TypeGuard
 
 import httpx2
 import openai
 
-from pixyproxy.core.exceptions import GeneratorAccountError
+from pixyproxy.core.exceptions import GeneratorAccountError, GeneratorTimeoutError
 from pixyproxy.core.models import GenerationCreate
+from pixyproxy.core.parameters import ASKED_FOR
 from pixyproxy.service.outbound import BoundedTransport
-from pixyproxy.service.providers import GenerationRequest, ProviderAnswer
+from pixyproxy.service.providers import GenerationRequest, ProviderAnswer, ProviderImage
+from pixyproxy.service.providers.model_names import (
+    DEFAULT_BASE_URL,
+    ModelNames,
+    note_asked_for,
+    translate,
+)
 from pixyproxy.service.providers.openai_answers import (
     LARGE_BYTES,
     MAX_ANSWER_BYTES,
@@ -26,16 +36,18 @@ from pixyproxy.service.providers.openai_answers import (
     read_object,
 )
 from pixyproxy.service.providers.openai_failures import (
+    beginning_of,
     failure_of_answer,
     failure_of_connection,
     watch_sending,
 )
-from pixyproxy.service.providers.profiles import profile_for
+from pixyproxy.service.providers.openai_streams import Stream, peek, read_stream
+from pixyproxy.service.providers.profiles import PARAMETERS, PARTIAL_IMAGES, profile_for
 from pixyproxy.service.providers.proxies import proxy_for
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
+EVENT_STREAM: Final = "text/event-stream"
 CHECK_TIMEOUT_S = 10.0
 _MODELS_TOLD = 10
 _NO_KEY = "none"
@@ -44,7 +56,6 @@ _CONNECT_TIMEOUT_S = 10.0
 # How many run at once is bounded by who calls. Servers close idle connections after some 5 s; a
 # request sent into one that is closing would leave its outcome unknown.
 _LIMITS = httpx2.Limits(max_connections=None, keepalive_expiry=2)
-_MAX_REFUSAL_BYTES = 64 * 2**10
 _MAX_USAGE_ENTRIES = 50
 _MAX_USAGE_DEPTH = 3
 _MAX_USAGE_NUMBER = 2**53
@@ -73,11 +84,16 @@ class OpenAIProvider:
         default_model: str,
         timeout_s: float | None,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
+        model_map: Mapping[str, str] = MappingProxyType({}),
+        allow_gif: bool = False,
     ) -> None:
         self._key = (api_key or "").strip()
         if not re.fullmatch(r"[!-~]*", self._key):
             raise ValueError("The API key must be printable ASCII without spaces.")
-        self._default_model = default_model
+        self._allow_gif = allow_gif
+        self._names = ModelNames(
+            default_model=default_model, base_url=base_url, model_map=model_map
+        )
         self._server = base_url or "OpenAI"
         url = httpx2.URL(base_url or DEFAULT_BASE_URL)
         self.client = openai.AsyncOpenAI(
@@ -107,29 +123,61 @@ class OpenAIProvider:
 
     def describe(self) -> str:
         """Name the server and the default model."""
-        return f"{self._server}, model {self._default_model}"
+        return f"{self._server}, model {self._names.resolve(None)}"
 
     def prepare(self, image: GenerationCreate) -> GenerationRequest:
-        """Check against the profile of the model asked for, or else of the default model."""
-        model = image.model or self._default_model
-        return profile_for(model).prepare(image, model)
+        """Check against the profile of the model asked for, or else of the default model.
+
+        Where the operator's map names another model, that one is asked, in words that it knows.
+        """
+        asked = image.model or self._names.default_model
+        model = self._names.resolve(image.model)
+        self._names.check(model)
+        sent = translate(image, asked, model)
+        prepared = profile_for(model, allow_gif=self._allow_gif).prepare(sent, model)
+        noted = note_asked_for(image, sent, asked, model)
+        return replace(prepared, parameters={**prepared.parameters, **noted}) if noted else prepared
 
     async def generate(self, request: GenerationRequest, *, call_guid: str) -> ProviderAnswer:
         """Draw by one POST, which is never repeated. `call_guid` goes with it as a header."""
+        parameters = dict(request.parameters)
+        parameters.pop(ASKED_FOR, None)
+        partial_images = parameters.pop(PARTIAL_IMAGES, None)
+        known: dict[str, Any] = {
+            name: parameters.pop(name) for name in PARAMETERS if name in parameters
+        }
+        if partial_images:
+            known |= {"stream": True, PARTIAL_IMAGES: partial_images}
+        asking = self.client.images.with_streaming_response.generate(
+            model=request.model,
+            prompt=request.prompt,
+            n=request.n if request.n > 1 else openai.omit,
+            **known,
+            extra_body=parameters or None,
+            extra_headers={"X-Client-Request-Id": call_guid},
+        )
         try:
-            response = await self.client.images.with_raw_response.generate(
-                model=request.model,
-                prompt=request.prompt,
-                n=request.n if request.n > 1 else openai.omit,
-                **request.parameters,
-                extra_headers={"X-Client-Request-Id": call_guid},
-            )
+            async with asking as response:
+                return await self._read(response.http_response, request)
         except openai.APIConnectionError as error:
             logger.warning("No answer from the model's server: %s", type(error.__cause__).__name__)
-            raise failure_of_connection(error) from None
+            raise failure_of_connection(error.request, error.__cause__) from None
+        except httpx2.RequestError as error:  # while the answer was read
+            logger.warning("No answer from the model's server: %s", type(error).__name__)
+            raise failure_of_connection(error.request, error) from None
+
+    async def _read(self, response: httpx2.Response, request: GenerationRequest) -> ProviderAnswer:
+        """Read an answer, or the stream that was asked for; many servers know no streams."""
         request_id = self._readable(response.headers.get("x-request-id"))
-        body = response.content
-        del response  # it holds the body too
+        if PARTIAL_IMAGES in request.parameters:
+            async with aclosing(response.aiter_bytes()) as pieces:
+                beginning, is_stream = await peek(pieces)
+                media_type = response.headers.get("content-type", "").partition(";")[0].strip()
+                if is_stream or (not beginning and media_type == EVENT_STREAM):
+                    return await self._read_stream(beginning, pieces, request, request_id)
+                body = b"".join([beginning, *[piece async for piece in pieces]])
+        else:
+            body = await response.aread()
         if len(body) > LARGE_BYTES:
             answer, items = await asyncio.to_thread(read_answer, body)
         else:
@@ -144,30 +192,73 @@ class OpenAIProvider:
                 len(items),
                 request_id,
             )
+        return self._answer(images, answer, request, request_id)
+
+    async def _read_stream(
+        self,
+        beginning: bytes,
+        pieces: AsyncIterator[bytes],
+        request: GenerationRequest,
+        request_id: str | None,
+    ) -> ProviderAnswer:
+        """Read events to the last image. Raises GeneratorTimeoutError where they end before one."""
+        told = Stream()
+        reading = read_stream(beginning, pieces, n=request.n, on_partial=request.on_partial)
+        try:
+            async with aclosing(reading):
+                async for now in reading:
+                    told = now
+        except httpx2.RequestError:
+            if not told.images:
+                raise
+            logger.warning("A stream was cut off after %d images", len(told.images))
+        if not told.images:
+            if told.error is not None:
+                self._raise_for_error(told.status, {"error": told.error}, {}, request_id)
+            logger.warning("A stream ended without an image: request-id=%s", request_id)
+            raise GeneratorTimeoutError
+        return self._answer(tuple(told.images), told.told, request, request_id)
+
+    def _answer(
+        self,
+        images: tuple[ProviderImage, ...],
+        answer: Mapping[str, Any],
+        request: GenerationRequest,
+        request_id: str | None,
+    ) -> ProviderAnswer:
         model = answer.get("model")
         return ProviderAnswer(
-            images=images,
+            images=tuple(map(self._with_whole_url, images)),
             model=model if self._is_readable(model) else request.model,
             request_id=request_id,
             usage=self._numbers(answer.get("usage")),
         )
+
+    def _with_whole_url(self, image: ProviderImage) -> ProviderImage:
+        """Return the image with a URL that is whole: some servers give one of their own paths."""
+        if image.url is None or image.data is not None:
+            return image
+        with suppress(httpx2.InvalidURL, ValueError):
+            return replace(image, url=str(self.client.base_url.join(image.url)))
+        return image
 
     async def check(self) -> str:
         """Ask the server for its models."""
         try:
             response = await self.client.models.with_raw_response.list(timeout=CHECK_TIMEOUT_S)
         except openai.APIConnectionError as error:
-            raise failure_of_connection(error) from None
+            raise failure_of_connection(error.request, error.__cause__) from None
         listed = read_object(response.content).get("data")
         models = [
             model["id"]
             for model in (listed if isinstance(listed, list) else ())
             if isinstance(model, dict) and self._is_readable(model.get("id"))
         ]
-        if models and self._default_model not in models:
+        default = self._names.resolve(None)
+        if models and default not in models:
             some = ", ".join(models[:_MODELS_TOLD])
             raise GeneratorAccountError(
-                f"It has no model {self._default_model}, which PIXYPROXY_MODEL names; it has {some}"
+                f"It has no model {default}, which PIXYPROXY_MODEL names; it has {some}"
                 f"{', ...' if len(models) > _MODELS_TOLD else ''}."
             )
         return f"{self.describe()}, {len(models)} models"
@@ -179,7 +270,7 @@ class OpenAIProvider:
     async def _raise_refusal(self, response: httpx2.Response) -> None:
         """Hook: raise what any status but 2xx means, before the SDK makes text of its body."""
         if not response.is_success:
-            answer = read_object(await _beginning(response))
+            answer = read_object(await beginning_of(response))
             request_id = self._readable(response.headers.get("x-request-id"))
             self._raise_for_error(
                 response.status_code,
@@ -246,19 +337,3 @@ class OpenAIProvider:
             and _TOKEN.fullmatch(value) is not None
             and not (self._key and self._key in value)
         )
-
-
-async def _beginning(response: httpx2.Response) -> bytes:
-    """A refusal's body, or nothing where it is cut or too long to be one: its status tells."""
-    body = bytearray()
-    stream = response.aiter_bytes()
-    try:
-        async for piece in stream:
-            body += piece
-            if len(body) > _MAX_REFUSAL_BYTES:
-                return b""
-    except httpx2.RequestError:
-        return b""
-    finally:
-        await stream.aclose()
-    return bytes(body)

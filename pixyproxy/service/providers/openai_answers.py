@@ -29,6 +29,9 @@ LARGE_BYTES: Final = 4 * 2**20
 _MAX_LARGE_JSON_PARTS = 100_000
 _MAX_LENIENT_BYTES = MAX_ANSWER_BYTES // 2  # the standard library needs text, orjson does not
 _MAX_URL_CHARS = 8192
+_LISTS = ("data", "images")
+_BASE64_FIELDS = ("b64_json", "b64", "image", "image_base64")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _BASE64_KEY = re.compile(rb'"b64_json"\s*:\s*"')
 _BACKSLASH = ord("\\")
 
@@ -36,7 +39,9 @@ _BACKSLASH = ord("\\")
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`; an empty one where there is none.
 
-    A large body that is many small parts is none either: parsed, it could take 20 times its size.
+    Of a list that tells of an error (Gemini's form) it is the first item; any other list counts as
+    an answer's `data`. A large body that is many small parts is none either: parsed, it could take
+    20 times its size.
     """
     large = len(body) > LARGE_BYTES
     if large and sum(map(body.count, (b"{", b"[", b","))) > _MAX_LARGE_JSON_PARTS:
@@ -45,6 +50,9 @@ def read_object(body: bytes) -> dict[str, Any]:
         parsed = _parse(body)
     except (ValueError, RecursionError):
         return {}
+    if isinstance(parsed, list):
+        first = parsed[0] if parsed else None
+        return first if isinstance(first, dict) and "error" in first else {"data": parsed}
     return parsed if isinstance(parsed, dict) else {}
 
 
@@ -69,9 +77,18 @@ def _integer(digits: str) -> float:
 def read_answer(body: bytes) -> tuple[dict[str, Any], list[ProviderImage | None]]:
     """The answer, and the image that each of its items holds; None for an item without."""
     answer, encoded = _parted(body)
-    data = answer.get("data")
-    items = data[:MAX_IMAGES] if isinstance(data, list) else []
-    return answer, [_image_of(item, encoded) for item in items]
+    return answer, [_image_of(item, encoded) for item in _items_in(answer, [])]
+
+
+def read_event(body: bytes) -> tuple[dict[str, Any], list[ProviderImage | None]]:
+    """The data of an event of a stream, and the images in it: one of its own, or several."""
+    event, encoded = _parted(body)
+    return event, [_image_of(item, encoded) for item in _items_in(event, [event])]
+
+
+def _items_in(answer: Mapping[str, Any], default: list[Any]) -> list[Any]:
+    lists = (answer[name] for name in _LISTS if isinstance(answer.get(name), list))
+    return next(lists, default)[:MAX_IMAGES]
 
 
 def _parted(body: bytes) -> tuple[dict[str, Any], dict[str, memoryview]]:
@@ -104,12 +121,16 @@ def _parted(body: bytes) -> tuple[dict[str, Any], dict[str, memoryview]]:
 def _image_of(item: object, encoded: Mapping[str, memoryview]) -> ProviderImage | None:
     if not isinstance(item, dict):
         return None
-    text, url, revised_prompt = (
+    url, revised_prompt = (
         value if isinstance(value, str) else ""
-        for value in map(item.get, ("b64_json", "url", "revised_prompt"))
+        for value in map(item.get, ("url", "revised_prompt"))
     )
+    texts = (item[name] for name in _BASE64_FIELDS if isinstance(item.get(name), str))
+    text = next((text for text in texts if text), "")
     # What is no base64 must not hide a URL that may do.
     data = _from_json(encoded[text]) if text in encoded else _from_base64(text)
+    if not url and not data and text.startswith(("http://", "https://", "/")):
+        url = text  # of a field such as `image`
     if _is_data_url(url):
         data, url = data or _from_base64(url), ""
     elif len(url) > _MAX_URL_CHARS:
@@ -136,11 +157,15 @@ def _from_json(encoded: memoryview) -> bytes:
 
 
 def _from_base64(text: str) -> bytes:
-    """Nothing for what is no base64; a data: URL and line breaks are let pass."""
+    """Nothing for what is no base64.
+
+    A data: URL, line breaks, the URL-safe alphabet and missing padding are let pass.
+    """
     if _is_data_url(text):
         text = unquote(text.partition(",")[2])
     try:
-        return pybase64.b64decode("".join(text.split()), validate=True)
+        encoded = "".join(text.split()).encode("ascii").translate(_URL_SAFE).rstrip(b"=")
+        return pybase64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
     except ValueError:
         return b""
 

@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx2
-import openai
 
 from pixyproxy.core.exceptions import (
     BadGeneratorResponseError,
@@ -59,6 +58,7 @@ _NOT_SENT = (
     httpx2.UnsupportedProtocol,
 )
 _SENT = "pixyproxy.sent"
+_MAX_REFUSAL_BYTES = 64 * 2**10
 _NOT_FOUND = (
     "The image model's server answers 404 at {path}. Trying again does not help; its operator must "
     "act: PIXYPROXY_OPENAI_BASE_URL is to lead to its API, and commonly ends in /v1; or it has no "
@@ -80,13 +80,14 @@ async def watch_sending(request: httpx2.Request) -> None:
     request.extensions["trace"] = trace
 
 
-def failure_of_connection(error: openai.APIConnectionError) -> PixyProxyException:
+def failure_of_connection(
+    request: httpx2.Request, cause: BaseException | None
+) -> PixyProxyException:
     """Return what it means that no whole answer came: was the request sent, or not?
 
     Without proof that it was not, it was.
     """
-    cause = error.__cause__
-    if not error.request.extensions.get(_SENT, not isinstance(cause, _NOT_SENT)):
+    if not request.extensions.get(_SENT, not isinstance(cause, _NOT_SENT)):
         return GeneratorUnavailableError(sent=False)
     if isinstance(cause, ResponseTooLargeError | httpx2.DecodingError):
         return BadGeneratorResponseError()
@@ -147,3 +148,19 @@ def _retry_after_s(headers: Mapping[str, str]) -> int | None:
         moment = moment.replace(tzinfo=moment.tzinfo or UTC)
         seconds = (moment - datetime.now(UTC)).total_seconds()
     return math.ceil(min(max(seconds, 1), _MAX_RETRY_AFTER_S))
+
+
+async def beginning_of(response: httpx2.Response) -> bytes:
+    """A refusal's body, or nothing where it is cut or too long to be one: its status tells."""
+    body = bytearray()
+    stream = response.aiter_bytes()
+    try:
+        async for piece in stream:
+            body += piece
+            if len(body) > _MAX_REFUSAL_BYTES:
+                return b""
+    except httpx2.RequestError:
+        return b""
+    finally:
+        await stream.aclose()
+    return bytes(body)

@@ -1,7 +1,8 @@
 """What each family of models takes, as data: the one place where models differ.
 
-Source: the types and docstrings of the installed `openai` package (`ImageGenerateParams`). GIF and
-SVG output are open to some accounts only, so no profile offers them.
+Source: the types and docstrings of the installed `openai` package (`ImageGenerateParams`). GIF
+output is open to some accounts only, so no profile offers it unless the operator says so; SVG is
+never kept, so it is never asked for.
 """
 
 import re
@@ -24,15 +25,31 @@ PARAMETERS: Final = (
     "output_format",
     "output_compression",
     "moderation",
+    "complexity",
+    "frame_count",
+    "frame_duration_ms",
 )
 """The fields of GenerationCreate that are sent to a model beside its name and the prompt."""
 
-CHOICES: Final = ("quality", "style", "background", "output_format", "moderation")
+PARTIAL_IMAGES: Final = "partial_images"
+"""Sent where it is more than 0, and the model can stream: then the call asks for a stream."""
+
+CHOICES: Final = (
+    "quality",
+    "style",
+    "background",
+    "output_format",
+    "moderation",
+    "complexity",
+)
 """The parameters that a model takes a list of words for."""
 
 _WIDTH_X_HEIGHT = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _COMPRESSIBLE = ("jpeg", "webp")
 _WITH_ALPHA = ("png", "webp")
+_FRAMES = ("frame_count", "frame_duration_ms")
+_MAX_FRAMES = 16
+_NO_SVG = "SVG is not kept, since it can hold scripts; ask for png, jpeg or webp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +101,13 @@ class Profile:
     background: tuple[str, ...] | None = None
     output_format: tuple[str, ...] | None = None
     moderation: tuple[str, ...] | None = None
+    complexity: tuple[str, ...] | None = None
+    can_animate: bool = True
+    """Whether it may be asked for GIFs, and for their frames."""
+    streams: bool = True
+    """Whether it may be asked for a stream, to show images while it draws."""
+    takes_any: bool = False
+    """Whether parameters that we do not know are sent."""
     max_prompt_chars: int = MAX_PROMPT_CHARS
     max_n: int = MAX_IMAGES
     """How many images one call draws at most."""
@@ -104,6 +128,9 @@ class Profile:
                 value = self.defaults.get(name)
             if value is not None:
                 parameters[name] = value
+        if image.partial_images and self.streams and image.output_format != "gif":
+            parameters[PARTIAL_IMAGES] = image.partial_images
+        parameters |= image.extra or {}
         return GenerationRequest(
             model=model, prompt=image.prompt, parameters=parameters, max_n=self.max_n
         )
@@ -117,8 +144,17 @@ class Profile:
             )
         yield from self._size_faults(image.size)
         for name in CHOICES:
-            yield from _choice_faults(name, getattr(image, name), getattr(self, name))
+            if (name, image.output_format) != ("output_format", "svg"):
+                yield from _choice_faults(name, getattr(image, name), self._choices(name))
         yield from self._format_faults(image)
+        yield from self._frame_faults(image)
+        yield from self._extra_faults(image.extra or {})
+
+    def _choices(self, name: str) -> tuple[str, ...] | None:
+        choices: tuple[str, ...] | None = getattr(self, name)
+        if name == "output_format" and choices and self.can_animate:
+            return (*choices, "gif")
+        return choices
 
     def _size_faults(self, size: str | None) -> Iterator[FieldFault]:
         if size is None or self.size is None or size in self.size:
@@ -131,6 +167,8 @@ class Profile:
 
     def _format_faults(self, image: GenerationCreate) -> Iterator[FieldFault]:
         """What does not go with the output format, which is PNG where the caller names none."""
+        if image.output_format == "svg":
+            yield FieldFault("output_format", _NO_SVG, self.output_format)
         if self.output_format is None:
             return
         output_format = image.output_format or "png"
@@ -139,9 +177,28 @@ class Profile:
                 yield _unknown("output_compression")
             elif output_format not in _COMPRESSIBLE:
                 yield FieldFault("output_compression", "needs output_format 'jpeg' or 'webp'")
-        opaque_format = output_format in self.output_format and output_format not in _WITH_ALPHA
+        formats = self._choices("output_format") or ()
+        opaque_format = output_format in formats and output_format not in _WITH_ALPHA
         if image.background == "transparent" and opaque_format:
             yield FieldFault("background", "'transparent' needs output_format 'png' or 'webp'")
+
+    def _frame_faults(self, image: GenerationCreate) -> Iterator[FieldFault]:
+        for name in _FRAMES:
+            if getattr(image, name) is None or self.output_format is None:
+                continue
+            if not self.can_animate:
+                yield _unknown(name)
+            elif image.output_format != "gif":
+                yield FieldFault(name, "needs output_format 'gif'")
+            elif name == "frame_count" and (image.frame_count or 0) > _MAX_FRAMES:
+                yield FieldFault(name, f"must be 2 to {_MAX_FRAMES}")
+
+    def _extra_faults(self, extra: Mapping[str, Any]) -> Iterator[FieldFault]:
+        for name in extra:
+            if name == "svg":
+                yield FieldFault(name, _NO_SVG)
+            elif not self.takes_any:
+                yield _unknown(name)
 
 
 def _unknown(name: str) -> FieldFault:
@@ -160,7 +217,7 @@ def _choice_faults(
     )
 
 
-UNKNOWN: Final = Profile()
+UNKNOWN: Final = Profile(takes_any=True)
 """A model of which nothing is known: just what the caller sets is sent, and nothing is checked."""
 
 # The SDK's "maximum supported resolution is 3840x2160" is read as pixels, and so upright too; the
@@ -174,6 +231,9 @@ DALL_E_2: Final = Profile(
     background=(),
     output_format=(),
     moderation=(),
+    complexity=(),
+    can_animate=False,
+    streams=False,
     max_prompt_chars=1_000,
     defaults=MappingProxyType({"size": "1024x1024"}),
 )
@@ -184,6 +244,9 @@ DALL_E_3: Final = Profile(
     background=(),
     output_format=(),
     moderation=(),
+    complexity=(),
+    can_animate=False,
+    streams=False,
     max_prompt_chars=4_000,
     max_n=1,
     defaults=MappingProxyType({"size": "1024x1024", "quality": "hd", "style": "vivid"}),
@@ -195,11 +258,15 @@ GPT_IMAGE_1: Final = Profile(
     background=("transparent", "opaque", "auto"),
     output_format=("png", "jpeg", "webp"),
     moderation=("low", "auto"),
+    complexity=(),
+    can_animate=False,
 )
 GPT_IMAGE_2: Final = replace(GPT_IMAGE_1, size=("auto",), free_size=_UP_TO_4K)
 GPT_IMAGE_2_5: Final = replace(
     GPT_IMAGE_2, quality=("low", "medium", "high", "xhigh", "max", "auto")
 )
+# The SDK names 2.6, and grants `xhigh` and `max` to 2.5 alone; `complexity` came with 2.6.
+GPT_IMAGE_2_6: Final = replace(GPT_IMAGE_2, complexity=("low", "medium", "high"))
 
 FAMILIES: Final[Mapping[str, Profile]] = MappingProxyType(
     {
@@ -210,18 +277,21 @@ FAMILIES: Final[Mapping[str, Profile]] = MappingProxyType(
         "chatgpt-image": GPT_IMAGE_1,
         "gpt-image-2": GPT_IMAGE_2,
         "gpt-image-2.5": GPT_IMAGE_2_5,
-        # The SDK names 2.6, and grants `xhigh` and `max` to 2.5 alone.
-        "gpt-image-2.6": GPT_IMAGE_2,
+        "gpt-image-2.6": GPT_IMAGE_2_6,
     }
 )
 """A family's name is a model's whole name, or what stands before its variant or date."""
 
 
-def profile_for(model: str) -> Profile:
-    """The profile of the family that `model` belongs to, or UNKNOWN."""
+def profile_for(model: str, *, allow_gif: bool = False) -> Profile:
+    """The profile of the family that `model` belongs to, or UNKNOWN.
+
+    `allow_gif`: the operator's account may ask OpenAI's newer models for GIFs.
+    """
     for family, profile in FAMILIES.items():
         if model == family or model.startswith(f"{family}-"):
-            return profile
+            may_animate = allow_gif and profile.free_size is not None
+            return replace(profile, can_animate=True) if may_animate else profile
     return UNKNOWN
 
 
@@ -239,5 +309,8 @@ SKETCH: Final = Profile(
     background=_any_family_knows("background"),
     output_format=_any_family_knows("output_format"),
     moderation=_any_family_knows("moderation"),
+    complexity=_any_family_knows("complexity"),
+    can_animate=False,
+    streams=False,
 )
 """The embedded painter, which takes whatever a model it stands in for would take."""

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.exceptions import ConstraintViolationError
-from pixyproxy.core.models import ContentType, Count, ImageDetail
+from pixyproxy.core.models import ContentType, ImageDetail
+from pixyproxy.core.statistics import Count
 from pixyproxy.data.init import Database, open_database
 from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.data.search import blocks as blocks_module

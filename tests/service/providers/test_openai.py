@@ -347,7 +347,7 @@ class TestSeveralImages:
         )
         assert (await answer_of(provider, a_request(n=2))).images == (
             ProviderImage(data=b"png", revised_prompt="one"),
-            ProviderImage(url="u"),
+            ProviderImage(url=f"{server.base_url}/u"),
         )
 
     @pytest.mark.parametrize(

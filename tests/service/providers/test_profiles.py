@@ -166,6 +166,7 @@ def test_the_longest_prompt(model, limit):
 
 def test_every_bad_field_is_named():
     bad = dict.fromkeys(PARAMETERS, "bad") | {"output_compression": 50}
+    bad |= {"frame_count": 4, "frame_duration_ms": 100}
     assert set(faults("dall-e-2", prompt="x" * 1001, **bad)) == {"prompt", *PARAMETERS}
 
 
@@ -298,3 +299,54 @@ def test_the_sketch_takes_what_any_model_takes():
         "style",
         "moderation",
     }
+
+
+def test_gif_is_for_accounts_that_have_it():
+    fields = {"output_format": "gif", "frame_count": 4, "frame_duration_ms": 100}
+    assert set(faults("gpt-image-2.6-flare", **fields)) == set(fields)
+    allowed = profile_for("gpt-image-2.6-flare", allow_gif=True)
+    request = allowed.prepare(
+        GenerationCreate(prompt="a fox", partial_images=2, **fields), "gpt-image-2.6-flare"
+    )
+    assert request.parameters == fields  # and no stream: GIFs have none
+    assert set(faults(allowed, frame_count=4)) == {"frame_count"}
+    assert set(faults(allowed, output_format="gif", frame_count=17)) == {"frame_count"}
+    assert set(faults(allowed, output_format="gif", background="transparent")) == {"background"}
+    assert set(faults(profile_for("gpt-image-1.5", allow_gif=True), **fields)) == set(fields)
+
+
+@pytest.mark.parametrize("model", ["gpt-image-2", "flux", "dall-e-2"])
+def test_svg_is_refused_for_every_model_before_it_is_paid_for(model):
+    assert "not kept" in faults(model, output_format="svg")["output_format"].message
+    assert "not kept" in faults(model, svg={"model": "gpt-5"})["svg"].message
+
+
+def test_complexity_came_with_the_newest_family():
+    request = profile_for("gpt-image-2.6-sunburst").prepare(
+        GenerationCreate(prompt="a fox", complexity="high"), "gpt-image-2.6-sunburst"
+    )
+    assert request.parameters == {"complexity": "high"}
+    assert faults("gpt-image-2.5-flare", complexity="high").keys() == {"complexity"}
+    assert faults("gpt-image-2.6-flare", complexity="max").keys() == {"complexity"}
+
+
+@pytest.mark.parametrize(
+    ("model", "streams"),
+    [("gpt-image-2", True), ("gpt-image-1.5", True), ("flux", True), ("dall-e-3", False)],
+)
+def test_partial_images_are_asked_of_models_that_stream(model, streams):
+    for count in (0, 2):
+        request = profile_for(model).prepare(
+            GenerationCreate(prompt="a fox", partial_images=count), model
+        )
+        assert ("partial_images" in request.parameters) == (streams and count > 0)
+
+
+@pytest.mark.parametrize("model", ["gpt-image-2", "dall-e-3"])
+def test_what_we_do_not_know_is_refused_for_models_that_we_know(model):
+    assert faults(model, seed=7, negative_prompt="x").keys() == {"seed", "negative_prompt"}
+
+
+def test_what_we_do_not_know_is_sent_to_models_that_we_do_not_know():
+    image = GenerationCreate(prompt="a fox", seed=7, lora=["x"])
+    assert profile_for("flux").prepare(image, "flux").parameters == {"seed": 7, "lora": ["x"]}
