@@ -32,6 +32,8 @@ from pixyproxy.web.access import Access
 from pixyproxy.web.dependencies import authenticate, make_image_url, public
 from pixyproxy.web.errors import AnswerErrors, ExceptionHandler
 from pixyproxy.web.limits import RequestLimits
+from pixyproxy.web.openai import routes as openai_routes
+from pixyproxy.web.openai.headers import ASKED_HEADERS, TOLD_HEADERS
 from pixyproxy.web.openapi import complete_document
 from pixyproxy.web.protocol import RequestPace
 from pixyproxy.web.request_log import RequestLog
@@ -90,6 +92,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
     app.state.representations = content_routes.Representations()
     app.state.public_base_url = settings.public_base_url
     app.state.sync_wait_s = settings.sync_wait_s
+    app.state.openai_response = settings.openai_response
 
     add_routes(
         app,
@@ -98,6 +101,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         image_routes.bare_router,
         curation_routes.router,
         generation_routes.router,
+        openai_routes.router,
         health_routes.router,
         make_graphql_router(
             authenticate=authenticate,
@@ -136,6 +140,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
                 "Last-Event-ID",
                 "Prefer",
                 "X-API-Key",
+                *ASKED_HEADERS,
             ],
             expose_headers=[
                 "Idempotency-Replayed",
@@ -144,6 +149,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
                 "Preference-Applied",
                 "Retry-After",
                 "X-Request-ID",
+                *TOLD_HEADERS,
             ],
         )
     app.add_middleware(RequestLog)

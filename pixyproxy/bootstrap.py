@@ -10,6 +10,7 @@ from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.files.variants import VariantStore
 from pixyproxy.data.init import open_database
 from pixyproxy.data.repositories.curation import CurationRepository
+from pixyproxy.data.repositories.deliveries import DeliveryRepository
 from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.data.repositories.transfers import TransferRepository
@@ -19,6 +20,7 @@ from pixyproxy.service.checking.fsck import Fsck
 from pixyproxy.service.curating.curation import Curation
 from pixyproxy.service.curating.housekeeping import Housekeeping
 from pixyproxy.service.finding.finder import ImageFinder
+from pixyproxy.service.generating.deliveries import Deliveries
 from pixyproxy.service.generating.generations import GenerationService
 from pixyproxy.service.generating.generator import ImageGenerator
 from pixyproxy.service.health import Health
@@ -29,6 +31,7 @@ from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.migration import ImageMigration
 from pixyproxy.service.moving.pictures import PictureImporter
 from pixyproxy.service.moving.targets import Target
+from pixyproxy.service.providers.catalogue import ModelCatalogue
 from pixyproxy.service.providers.sketch import SketchProvider
 from pixyproxy.service.serving.originals import ImageService
 from pixyproxy.service.serving.variants import Variants
@@ -50,6 +53,7 @@ class Services:
     curation: Curation
     housekeeping: Housekeeping
     generations: GenerationService
+    models: ModelCatalogue
     generator: ImageGenerator
     variants: Variants
     health: Health
@@ -97,6 +101,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             lease_s=settings.lease_s,
         )
         stack.push_async_callback(generator.aclose)
+        deliveries = Deliveries(DeliveryRepository(database.open_context))
+        stack.push_async_callback(deliveries.aclose)
         transfers = TransferRepository(partial(database.open_context, deadline_s=TRANSFER_S))
         curations = CurationRepository(database.open_context, archive)
         make_intake = partial(Intake, repository, transfers, curations, store=store)
@@ -131,7 +137,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             finder=ImageFinder(repository),
             curation=curation,
             housekeeping=housekeeping,
-            generations=GenerationService(repository, generations, generator=generator),
+            generations=GenerationService(
+                repository, generations, generator=generator, deliveries=deliveries
+            ),
+            models=ModelCatalogue(
+                generator=settings.generator_name,
+                default_model=settings.model,
+                base_url=settings.openai_base_url,
+            ),
             generator=generator,
             variants=variants,
             health=Health(

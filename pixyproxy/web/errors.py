@@ -23,6 +23,8 @@ from pixyproxy.core.exceptions import (
 )
 from pixyproxy.log import request_id_var
 from pixyproxy.service.validation import field_faults
+from pixyproxy.web.openai.errors import answer_error
+from pixyproxy.web.openai.paths import is_openai_path
 from pixyproxy.web.submission import replay_headers
 
 logger = logging.getLogger(__name__)
@@ -111,6 +113,8 @@ class ExceptionHandler:
         headers = {**(fault.headers or {}), **replay_headers(request)}
         if fault.status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods(request)):
             headers["Allow"] = ", ".join(methods)
+        if is_openai_path(request.scope["path"]):
+            return answer_error(request, error, headers)
         request_id = request_id_var.get()
         if request.url.path == self._graphql_path:
             body = self._graphql_body(fault, request_id)

@@ -35,6 +35,8 @@ class Origin:
     idempotency_key: str | None = None
     max_n: int = 1
     """How many images one call of its model draws."""
+    request_key: str | None = None
+    """What further tries of the same client have in common, where they may take it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class GenerationRepository:
             "fingerprint": origin.fingerprint,
             "idempotency_key": origin.idempotency_key,
             "max_n": origin.max_n,
+            "request_key": origin.request_key,
             "runner": lease and lease.runner,
             "lease_until": lease and lease.until,
         }
@@ -270,14 +273,22 @@ _PUT_BACK = _UPDATE.where(_IT, _IS_RUNNING, _MINE).values(_BACK)
 _REQUEUE = _UPDATE.where(
     _IT, generations.c.status.in_(sa.bindparam("statuses", expanding=True))
 ).values(error=None, finished_at=None, stored_at=None, **_BACK)
-_WAS_ACCEPTED = sa.exists().where(
-    attempts.c.generation_guid == sa.bindparam("guid_"),
-    attempts.c.part.is_not(None),
-    attempts.c.status != AttemptStatus.UNSENT.value,
-    sa.or_(attempts.c.error_code.is_(None), attempts.c.error_code != GeneratorBusyError.code),
-)
-"""A part of the generation was sent, and not refused for a rate limit: it may be charged for."""
-_CANCEL = _UPDATE.where(_IT, _IS_QUEUED, ~_WAS_ACCEPTED).values(
+
+
+def was_accepted(guid: sa.ColumnElement[str]) -> sa.Exists:
+    """Return the condition that a part of a generation was sent, and not for a rate limit refused.
+
+    It may be charged for.
+    """
+    return sa.exists().where(
+        attempts.c.generation_guid == guid,
+        attempts.c.part.is_not(None),
+        attempts.c.status != AttemptStatus.UNSENT.value,
+        sa.or_(attempts.c.error_code.is_(None), attempts.c.error_code != GeneratorBusyError.code),
+    )
+
+
+_CANCEL = _UPDATE.where(_IT, _IS_QUEUED, ~was_accepted(sa.bindparam("guid_"))).values(
     status=GenerationStatus.CANCELLED.value, finished_at=sa.bindparam("now")
 )
 _REVIVE = _UPDATE.where(

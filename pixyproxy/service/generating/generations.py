@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import UTC, datetime
 
 from pixyproxy.core.exceptions import (
@@ -10,6 +10,7 @@ from pixyproxy.core.exceptions import (
     FieldFault,
     GenerationNotFoundError,
     GenerationStateError,
+    ImageGoneError,
 )
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import (
@@ -22,7 +23,11 @@ from pixyproxy.core.models import (
 from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.service.finding.finder import Paging
+from pixyproxy.service.generating import terms as new_terms
+from pixyproxy.service.generating.deliveries import Deliveries, Delivery
 from pixyproxy.service.generating.generator import ImageGenerator, Terms
+from pixyproxy.service.generating.outcome import failure_of, may_be_charged
+from pixyproxy.service.generating.terms import Submitted
 from pixyproxy.service.generating.watch import Progress
 from pixyproxy.service.validation import validate
 
@@ -50,10 +55,53 @@ class GenerationService:
         generations: GenerationRepository,
         *,
         generator: ImageGenerator,
+        deliveries: Deliveries,
     ) -> None:
         self._repository = repository
         self._generations = generations
         self._generator = generator
+        self._deliveries = deliveries
+
+    async def submit_awaited(self, wish: GenerationCreate, terms: "new_terms.Terms") -> Submitted:
+        """TEMPORARY."""
+        client_try = terms.client_try if terms.idempotency_key is None else None
+        old = Terms(caller=terms.caller, idempotency_key=terms.idempotency_key)
+        old.check()
+        if client_try is not None:
+            adopted = await self._deliveries.adopt(terms.caller, client_try)
+            if adopted is not None:
+                generation = await self.get_generation(adopted.generation_guid)
+                return Submitted(generation, True, True, adopted.adopted_by)
+        checked = validate(GenerationCreate, dict(wish))
+        old.request_key = client_try.request_key if client_try else None
+        generation = await self._generator.submit(checked, old, is_waited_for=True)
+        return Submitted(generation, old.replayed, client_try is not None)
+
+    async def wait_for_images(
+        self, submitted: Submitted
+    ) -> tuple[Generation, tuple[ImageDetail, ...]]:
+        try:
+            progress = await self._generator._wait(submitted.generation, None)
+        finally:
+            if not submitted.replayed:
+                self._generator._waiting.pop(submitted.generation.guid, None)
+        ended = progress.generation
+        if ended.status is not GenerationStatus.SUCCEEDED:
+            raise progress.failure or failure_of(ended)
+        images = progress.images
+        if images is None:
+            images = tuple((await self.images_of([ended.guid])).get(ended.guid, ()))
+        if not images:
+            raise ImageGoneError
+        return ended, images
+
+    def delivering(self, submitted: Submitted) -> AbstractAsyncContextManager[Delivery]:
+        """Hold a generation for the one that its answer is sent to, and note if it arrived."""
+        return self._deliveries.delivering(submitted)
+
+    async def may_be_charged(self, guid: str) -> bool:
+        """Return whether a generation without an image may have been paid for."""
+        return may_be_charged(await self.list_attempts(guid))
 
     async def submit(
         self, wish: GenerationCreate, terms: Terms, *, runs_here: bool = True

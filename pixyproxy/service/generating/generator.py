@@ -72,6 +72,7 @@ class Terms:
     """How long an answer is waited for; None: to the end."""
     replayed: bool = False
     """The key was sent before: nothing new was begun."""
+    request_key: str | None = None
 
     def check(self) -> None:
         """Raise ConstraintViolationError unless the idempotency key is one."""
@@ -212,6 +213,7 @@ class ImageGenerator:
                 caller=terms.caller,
                 fingerprint=_fingerprint(wish),
                 idempotency_key=terms.idempotency_key,
+                request_key=terms.request_key,
             )
             known = await self._replay(terms, origin)
             if known is not None:

@@ -1,6 +1,6 @@
 """What attempts and generations come to: from what happened to what is told of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,8 @@ from pixyproxy.core.exceptions import (
     ConstraintViolationError,
     FieldFault,
     GenerationCancelledError,
+    GeneratorAccountError,
+    GeneratorBusyError,
     GeneratorTimeoutError,
     GeneratorUnavailableError,
     PixyProxyException,
@@ -24,6 +26,17 @@ from pixyproxy.core.models import (
     GenerationStatus,
     ImageDetail,
 )
+
+_FREE = frozenset(
+    error.code
+    for error in (
+        ConstraintViolationError,
+        GeneratorAccountError,
+        GeneratorBusyError,
+        PromptRejectedError,
+    )
+)
+"""With these the model's server turns a call away, and charges nothing."""
 
 
 def end_attempt(
@@ -108,6 +121,16 @@ def describe(failure: PixyProxyException) -> GenerationError:
         code=failure.code,
         message=failure.message,
         errors=[fault.as_dict() for fault in faults] or None,
+    )
+
+
+def may_be_charged(attempts: Iterable[Attempt]) -> bool:
+    """Return whether any call that gave no image may have been paid for."""
+    return any(
+        attempt.part is not None
+        and attempt.status not in {AttemptStatus.UNSENT, AttemptStatus.REFUSED}
+        and attempt.error_code not in _FREE
+        for attempt in attempts
     )
 
 

@@ -24,6 +24,7 @@ import pybase64
 from pixyproxy.core.models import MAX_IMAGES, MAX_PROMPT_CHARS, GenerationCreate
 from pixyproxy.service.outbound import BoundedTransport
 from pixyproxy.service.providers import GenerationRequest, ProviderAnswer, ProviderImage
+from pixyproxy.service.providers.catalogue import DEFAULT_BASE_URL
 from pixyproxy.service.providers.openai_failures import (
     failure_of_answer,
     failure_of_connection,
@@ -33,7 +34,6 @@ from pixyproxy.service.providers.profiles import profile_for
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 MAX_ANSWER_BYTES: Final = 256 * 2**20
 """The longest answer that is read, decompressed.
 
