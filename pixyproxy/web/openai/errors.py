@@ -203,11 +203,11 @@ def _of_constraint(error: ConstraintViolationError) -> OpenAIError:
 def _unknown_url(request: Request) -> OpenAIError:
     path = request.scope["path"][:_MAX_PATH_CHARS]
     is_text = any(path.endswith(end) for end in _OF_TEXT)
-    what = "This service draws images and writes no text." if is_text else "There is nothing here."
+    what = "This service draws images and writes no text." if is_text else "Nothing is here."
     return OpenAIError(
         404,
         "unsupported_endpoint" if is_text else "unknown_url",
-        f"{what} It answers POST /v1/images/generations, GET /v1/models and /v1/models/{{model}}; "
+        f"{what} Ask POST /v1/images/generations, GET /v1/models or /v1/models/{{model}}; "
         f"you sent {request.method} {path}",
     )
 
