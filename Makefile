@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
-	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet \
-	--custom-compile-command "make lock"
+OPTIONS := --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
+COMPILE := $(BIN)/uv pip compile pyproject.toml --group build $(OPTIONS)
+CLIENTS := $(BIN)/uv pip compile tests/clients/requirements.in $(OPTIONS)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test soak check format bench lock schema clean
@@ -38,12 +39,14 @@ bench: $(VENV)/dev.stamp ## run the benchmarks
 lock: $(VENV)/dev.stamp ## renew the locked dependencies
 	@$(COMPILE) --upgrade --group dev -o requirements-dev.txt
 	@$(COMPILE) --upgrade --constraint requirements-dev.txt -o requirements.txt
+	@$(CLIENTS) --upgrade -o tests/clients/requirements.txt
+	@cd tests/clients && npm update --package-lock-only --omit-lockfile-registry-resolved --silent
 
 schema: $(VENV)/dev.stamp ## write schema.graphql anew
 	@$(BIN)/pixyproxy export-schema > schema.graphql
 
 clean: ## remove the virtual environment and caches; kept images stay
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .clients .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PixyProxy needs Python 3.11 or newer; name one with PYTHON=...")'

@@ -179,6 +179,13 @@ class ModelServer:
         self._files[f"/files/{name}"] = behaviour
         return f"{self.origin}/files/{name}"
 
+    def forget(self) -> None:
+        """Forget what has arrived, and hold again what `release` has let go."""
+        with self._arrived:
+            self.requests.clear()
+            self.ledger.clear()
+        self._loop.call_soon_threadsafe(self.released.clear)
+
     def release(self) -> None:
         """Let go whatever `hang` and `after_release` hold, now and later."""
         self._loop.call_soon_threadsafe(self.released.set)

@@ -15,6 +15,7 @@ from tests.support.openai_errors import assert_openai_error
 
 URL = "/v1/images/generations"
 PROMPT = {"prompt": "a red fox"}
+KEY = "fZ0_kQ7mT3xW9sVb2LrJ"
 
 
 async def generate(client: httpx2.AsyncClient, **fields: Any) -> dict[str, Any]:
@@ -211,3 +212,35 @@ async def test_an_idempotency_key_must_be_one(
     assert response.status_code == 400
     assert response.json()["error"]["type"] == "invalid_request_error"
     assert model_server.requests == []
+
+
+async def test_behind_tls_the_url_is_what_the_client_called(
+    make_settings: MakeSettings, model_server: ModelServer
+) -> None:
+    asked = {**PROMPT, "response_format": "url"}
+    headers = {"Host": "images.example:34567", "X-Forwarded-Proto": "https", "api-key": KEY}
+    schemes = []
+    for trusted in ("127.0.0.1", "10.0.0.1"):
+        settings = make_settings(
+            openai_base_url=model_server.base_url, api_keys=KEY, trusted_proxies=trusted
+        )
+        async with open_client(settings) as client:
+            (item,) = (await client.post(URL, json=asked, headers=headers)).json()["data"]
+        scheme, _, rest = item["url"].partition("://")
+        assert rest.startswith("images.example:34567/image/")
+        schemes.append(scheme)
+
+    assert schemes == ["https", "http"]
+
+
+async def test_a_url_outlives_the_process(
+    make_settings: MakeSettings, model_server: ModelServer
+) -> None:
+    settings = make_settings(openai_base_url=model_server.base_url)
+    async with open_client(settings) as client:
+        (item,) = (await generate(client, response_format="url"))["data"]
+    async with open_client(settings) as client:
+        response = await client.get(item["url"])
+
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "image/png"

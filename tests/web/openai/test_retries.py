@@ -146,7 +146,7 @@ async def test_what_nothing_was_paid_for_is_tried_for_real(tmp_path: Path) -> No
     ) as service:
         async with httpx2.AsyncClient(base_url=service.origin, timeout=60) as client:
             with pytest.raises(httpx2.ReadTimeout):
-                await try_number(client, 0, timeout=0.3)
+                await try_number(client, 0, patience_s=0.3)
             while not (await client.get("/generation?status=failed")).json():
                 await asyncio.sleep(0.05)
             with ModelServer(int(port_of_nobody.split(":")[2].split("/")[0])) as model_server:
@@ -167,7 +167,7 @@ async def test_other_content_and_other_callers_begin_anew(
     ) as service:
         async with httpx2.AsyncClient(base_url=service.origin, timeout=60) as client:
             with pytest.raises(httpx2.ReadTimeout):
-                await try_number(client, 0, timeout=0.5, key=keys[0])
+                await try_number(client, 0, patience_s=0.5, key=keys[0])
             others = [
                 asyncio.create_task(try_number(client, 1, key=keys[1])),
                 asyncio.create_task(try_number(client, 1, key=keys[0], n=2)),
@@ -207,16 +207,16 @@ async def try_number(
     client: httpx2.AsyncClient,
     number: int,
     *,
-    timeout: float = 60,
+    patience_s: float = 60,
     key: str | None = None,
     **fields: Any,
 ) -> httpx2.Response:
-    headers = {"x-stainless-retry-count": str(number), "x-stainless-read-timeout": str(timeout)}
+    headers = {"x-stainless-retry-count": str(number), "x-stainless-read-timeout": str(patience_s)}
     if key is not None:
         headers["api-key"] = key
     return await client.post(
         URL,
         json={**PROMPT, **fields},
         headers=headers,
-        timeout=httpx2.Timeout(60, read=timeout),
+        timeout=httpx2.Timeout(60, read=patience_s),
     )

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -183,7 +184,7 @@ async def test_while_it_is_drawn_something_comes_every_10_to_15_seconds(
             if len(pieces) == 2:
                 model_server.release()
 
-    gaps = [after - before for before, after in zip(came_at, came_at[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(came_at)]
     assert all(8 < gap < 15 for gap in gaps[:2])
     (event,), comments = read_stream(b"".join(pieces).decode())
     assert comments == 2
