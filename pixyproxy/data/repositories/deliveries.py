@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from pixyproxy.core.models import GenerationStatus
 from pixyproxy.data.context import DatabaseContext
-from pixyproxy.data.repositories.generations import was_accepted
+from pixyproxy.data.repositories.generations import may_be_charged_for
 from pixyproxy.data.tables import generations
 
 
@@ -96,7 +96,10 @@ _IS_FREE = sa.or_(
 # not answered for.
 _WORTH_ADOPTING = sa.and_(
     generations.c.status != GenerationStatus.CANCELLED.value,
-    sa.or_(generations.c.status != GenerationStatus.FAILED.value, was_accepted(generations.c.guid)),
+    sa.or_(
+        generations.c.status != GenerationStatus.FAILED.value,
+        may_be_charged_for(generations.c.guid),
+    ),
 )
 _CANDIDATES = (
     sa.select(generations.c.guid, _IS_FREE)

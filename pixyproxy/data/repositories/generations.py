@@ -1,4 +1,4 @@
-"""Rows of generations and of their attempts: what was wished for, tried, and what came of it.
+"""Rows of generations and of their attempts: what was asked for, tried, and what came of it.
 
 Every change of state names the state that it expects, so that of several processes on one database
 one does it and the others see that it was done.
@@ -13,9 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from pixyproxy.core.exceptions import GeneratorBusyError
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import (
+    NEVER_CHARGED_FOR,
     Attempt,
     AttemptStatus,
     Generation,
@@ -48,8 +48,8 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A running generation, and who is to run it."""
+class LeasedGeneration:
+    """A running generation, by its GUID, and who is to run it."""
 
     guid: str
     lease: Lease
@@ -130,22 +130,26 @@ class GenerationRepository:
         """Return the GUIDs of the generations that have waited longest."""
         return [row[0] for row in await context.execute(_QUEUED, {"limit": limit})]
 
-    async def list_stale(self, context: DatabaseContext, now: datetime, limit: int) -> list[Held]:
+    async def list_stale(
+        self, context: DatabaseContext, now: datetime, limit: int
+    ) -> list[LeasedGeneration]:
         """Return the running generations whose runner has let its lease run out."""
         rows = await context.execute(_STALE, {"now": now, "limit": limit})
-        return [Held(row[0], Lease(row[1], row[2])) for row in rows]
+        return [LeasedGeneration(row[0], Lease(row[1], row[2])) for row in rows]
 
     async def claim(self, context: DatabaseContext, guid: str, lease: Lease, now: datetime) -> bool:
         """Take up a queued generation, or return False where it is not queued any more."""
         parameters = {"guid_": guid, "runner_": lease.runner, "until": lease.until, "now": now}
         return await context.change(_CLAIM, parameters) == 1
 
-    async def take_over(self, context: DatabaseContext, held: Held, lease: Lease) -> bool:
+    async def take_over(
+        self, context: DatabaseContext, leased: LeasedGeneration, lease: Lease
+    ) -> bool:
         """Take over a running generation, or return False where somebody else has."""
         parameters = {
-            "guid_": held.guid,
-            "old_runner": held.lease.runner,
-            "old_until": held.lease.until,
+            "guid_": leased.guid,
+            "old_runner": leased.lease.runner,
+            "old_until": leased.lease.until,
             "runner_": lease.runner,
             "until": lease.until,
         }
@@ -275,20 +279,16 @@ _REQUEUE = _UPDATE.where(
 ).values(error=None, finished_at=None, stored_at=None, **_BACK)
 
 
-def was_accepted(guid: sa.ColumnElement[str]) -> sa.Exists:
-    """Return the condition that a part of a generation was sent, and not for a rate limit refused.
-
-    It may be charged for.
-    """
+def may_be_charged_for(guid: sa.ColumnElement[str]) -> sa.Exists:
+    """Return whether a part of a generation may be charged for, as Attempt tells."""
     return sa.exists().where(
         attempts.c.generation_guid == guid,
         attempts.c.part.is_not(None),
-        attempts.c.status != AttemptStatus.UNSENT.value,
-        sa.or_(attempts.c.error_code.is_(None), attempts.c.error_code != GeneratorBusyError.code),
+        *(attempts.c[name].is_distinct_from(value) for name, value in NEVER_CHARGED_FOR.items()),
     )
 
 
-_CANCEL = _UPDATE.where(_IT, _IS_QUEUED, ~was_accepted(sa.bindparam("guid_"))).values(
+_CANCEL = _UPDATE.where(_IT, _IS_QUEUED, ~may_be_charged_for(sa.bindparam("guid_"))).values(
     status=GenerationStatus.CANCELLED.value, finished_at=sa.bindparam("now")
 )
 _REVIVE = _UPDATE.where(

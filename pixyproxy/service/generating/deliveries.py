@@ -14,8 +14,10 @@ from datetime import UTC, datetime, timedelta
 
 from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import StorageException
+from pixyproxy.core.models import Generation
 from pixyproxy.core.tasks import end_tasks
 from pixyproxy.data.repositories.deliveries import Adoption, DeliveryRepository
+from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.service.generating.terms import ClientTry, Submitted
 
 logger = logging.getLogger(__name__)
@@ -29,14 +31,6 @@ CONTESTED_POLL_S = 0.5
 CANDIDATES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
-    """A generation that a further try has taken over, under a name."""
-
-    generation_guid: str
-    adopted_by: str
-
-
 @dataclass(slots=True)
 class Delivery:
     """The answer to one caller; whoever sends it says when the caller has all of it."""
@@ -47,11 +41,12 @@ class Delivery:
 class Deliveries:
     """Hands what an earlier try began to a further one, and notes which answers arrived."""
 
-    def __init__(self, repository: DeliveryRepository) -> None:
+    def __init__(self, repository: DeliveryRepository, generations: GenerationRepository) -> None:
         self._repository = repository
+        self._generations = generations
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def adopt(self, caller: str, client_try: ClientTry) -> Adopted | None:
+    async def adopt(self, caller: str, client_try: ClientTry) -> Submitted | None:
         """Take over what an earlier try began; None where there is nothing: begin anew.
 
         A third try cannot tell whether the second still waits somewhere, so it waits until what
@@ -65,7 +60,7 @@ class Deliveries:
                 return adopted
             await asyncio.sleep(CONTESTED_POLL_S)
 
-    async def _adopt_one(self, caller: str, client_try: ClientTry) -> tuple[Adopted | None, bool]:
+    async def _adopt_one(self, caller: str, client_try: ClientTry) -> tuple[Submitted | None, bool]:
         now = datetime.now(UTC)
         window_s = min(max(MIN_WINDOW_S, 2 * client_try.patience_s), MAX_WINDOW_S)
         async with self._repository.open_context() as context:
@@ -85,7 +80,10 @@ class Deliveries:
                     logger.info(
                         "generation %s goes to try %d", candidate.guid, client_try.number + 1
                     )
-                    return Adopted(candidate.guid, adoption.adopted_by), False
+                    (generation,) = await self._generations.get_generations(
+                        context, [candidate.guid]
+                    )
+                    return _adopted(generation, adoption), False
         return None, bool(candidates)
 
     @asynccontextmanager
@@ -134,6 +132,10 @@ class Deliveries:
                 )
         except StorageException as error:
             logger.warning("a delivery was not noted: %s: %s", error.code, error.reason)
+
+
+def _adopted(generation: Generation, adoption: Adoption) -> Submitted:
+    return Submitted(generation, replayed=True, is_tracked=True, adopted_by=adoption.adopted_by)
 
 
 def _adoption(adopted_by: str) -> Adoption:

@@ -1,9 +1,10 @@
-"""The generations: submitted, followed, cancelled and tried again. Both faces show this service."""
+"""The generations: submitted, waited for, followed, cancelled and tried again, for all faces."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from datetime import UTC, datetime
+from dataclasses import dataclass
 
 from pixyproxy.core.exceptions import (
     ConstraintViolationError,
@@ -11,25 +12,34 @@ from pixyproxy.core.exceptions import (
     GenerationNotFoundError,
     GenerationStateError,
     ImageGoneError,
+    StillRunningError,
 )
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import (
     Attempt,
     Generation,
-    GenerationCreate,
     GenerationStatus,
     ImageDetail,
+    ImageDetailCreate,
 )
-from pixyproxy.data.repositories.generations import GenerationRepository
-from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.service.finding.finder import Paging
-from pixyproxy.service.generating import terms as new_terms
-from pixyproxy.service.generating.deliveries import Deliveries, Delivery
-from pixyproxy.service.generating.generator import ImageGenerator, Terms
-from pixyproxy.service.generating.outcome import failure_of, may_be_charged
-from pixyproxy.service.generating.terms import Submitted
+from pixyproxy.service.generating.deliveries import Delivery
+from pixyproxy.service.generating.engine import GenerationEngine
+from pixyproxy.service.generating.outcome import failure_of, may_be_charged_for
+from pixyproxy.service.generating.terms import Submitted, Terms
 from pixyproxy.service.generating.watch import Progress
 from pixyproxy.service.validation import validate
+
+ANYBODY = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A generation that has succeeded, and its images that there still are: at least one."""
+
+    generation: Generation
+    images: tuple[ImageDetail, ...]
+
 
 RETRIABLE = (GenerationStatus.FAILED, GenerationStatus.UNKNOWN, GenerationStatus.CANCELLED)
 _WHY_NOT_CANCELLED = {
@@ -47,72 +57,73 @@ _WHY_NOT_RETRIED = {
 
 
 class GenerationService:
-    """What both faces offer. Raises leaves of PixyProxyException."""
+    """What all faces offer. Raises leaves of PixyProxyException."""
 
-    def __init__(
+    def __init__(self, engine: GenerationEngine) -> None:
+        self._engine = engine
+        self._repository = engine.repository
+        self._generations = engine.generations
+
+    async def create_image(
+        self, request: ImageDetailCreate, terms: Terms = ANYBODY, *, wait_s: float | None = None
+    ) -> ImageDetail:
+        """Have one image drawn and kept, and return it.
+
+        Raises what `submit` and `wait_for_image` raise.
+        """
+        submitted = await self.submit(request, terms, is_waited_for=True)
+        return await self.wait_for_image(submitted, wait_s)
+
+    async def submit(
         self,
-        repository: ImageRepositoryInterface,
-        generations: GenerationRepository,
+        request: ImageDetailCreate,
+        terms: Terms,
         *,
-        generator: ImageGenerator,
-        deliveries: Deliveries,
-    ) -> None:
-        self._repository = repository
-        self._generations = generations
-        self._generator = generator
-        self._deliveries = deliveries
+        is_waited_for: bool = False,
+        runs_here: bool = True,
+    ) -> Submitted:
+        """Check what is asked for once more, write it down, and return it without waiting.
 
-    async def submit_awaited(self, wish: GenerationCreate, terms: "new_terms.Terms") -> Submitted:
-        """TEMPORARY."""
-        client_try = terms.client_try if terms.idempotency_key is None else None
-        old = Terms(caller=terms.caller, idempotency_key=terms.idempotency_key)
-        old.check()
-        if client_try is not None:
-            adopted = await self._deliveries.adopt(terms.caller, client_try)
-            if adopted is not None:
-                generation = await self.get_generation(adopted.generation_guid)
-                return Submitted(generation, True, True, adopted.adopted_by)
-        checked = validate(GenerationCreate, dict(wish))
-        old.request_key = client_try.request_key if client_try else None
-        generation = await self._generator.submit(checked, old, is_waited_for=True)
-        return Submitted(generation, old.replayed, client_try is not None)
+        Means and raises what Submission.submit does. With `is_waited_for`, call `wait_for_images`.
+        """
+        return await self._engine.submission.submit(
+            request, terms, is_waited_for=is_waited_for, runs_here=runs_here
+        )
 
-    async def wait_for_images(
-        self, submitted: Submitted
-    ) -> tuple[Generation, tuple[ImageDetail, ...]]:
+    async def wait_for_image(self, submitted: Submitted, wait_s: float | None) -> ImageDetail:
+        """Return the first image of a generation. Means and raises what `wait_for_images` does."""
+        return (await self.wait_for_images(submitted, wait_s)).images[0]
+
+    async def wait_for_images(self, submitted: Submitted, wait_s: float | None) -> Drawn:
+        """Return a generation with its images, once they are kept; None waits to the end.
+
+        Raises StillRunningError when the time is over or the service stops, and else why there is
+        no image.
+        """
+        generation = submitted.generation
         try:
-            progress = await self._generator._wait(submitted.generation, None)
+            progress = await self._wait(generation, wait_s)
         finally:
             if not submitted.replayed:
-                self._generator._waiting.pop(submitted.generation.guid, None)
+                self._engine.stop_waiting(generation.guid)
         ended = progress.generation
         if ended.status is not GenerationStatus.SUCCEEDED:
             raise progress.failure or failure_of(ended)
         images = progress.images
         if images is None:
-            images = tuple((await self.images_of([ended.guid])).get(ended.guid, ()))
+            async with self._repository.open_context() as context:
+                images = tuple(await self._repository.get_images_of(context, [ended.guid]))
         if not images:
-            raise ImageGoneError
-        return ended, images
+            raise ImageGoneError  # it was kept, so it has been deleted since
+        return Drawn(ended, images)
 
     def delivering(self, submitted: Submitted) -> AbstractAsyncContextManager[Delivery]:
-        """Hold a generation for the one that its answer is sent to, and note if it arrived."""
-        return self._deliveries.delivering(submitted)
+        """Hold a generation for the one that its answer is sent to, and note if it arrives."""
+        return self._engine.deliveries.delivering(submitted)
 
-    async def may_be_charged(self, guid: str) -> bool:
-        """Return whether a generation without an image may have been paid for."""
-        return may_be_charged(await self.list_attempts(guid))
-
-    async def submit(
-        self, wish: GenerationCreate, terms: Terms, *, runs_here: bool = True
-    ) -> Generation:
-        """Check what is asked for once more, write it down, and return it without waiting.
-
-        Raises what ImageGenerator.submit raises.
-        """
-        terms.check()
-        checked = validate(GenerationCreate, dict(wish))
-        return await self._generator.submit(checked, terms, runs_here=runs_here)
+    async def may_be_charged_for(self, guid: str) -> bool:
+        """Return whether a generation that gave no image may have been paid for."""
+        return may_be_charged_for(await self.list_attempts(guid))
 
     async def get_generation(self, guid: str) -> Generation:
         """Return the generation with exactly this GUID. Raises GenerationNotFoundError."""
@@ -164,15 +175,15 @@ class GenerationService:
         if not is_guid(guid):
             raise GenerationNotFoundError
         async with self._generations.open_context() as context:
-            cancelled = await self._generations.cancel(context, guid, datetime.now(UTC))
-        generation = await self.get_generation(guid)
-        if not cancelled:
+            cancelled = await self._engine.ends.cancel(context, guid)
+        if cancelled is None:
+            generation = await self.get_generation(guid)
             why = _WHY_NOT_CANCELLED.get(
                 generation.status, f"It has ended: {generation.status.value}."
             )
             raise GenerationStateError(f"Only a queued generation can be cancelled. {why}")
-        self._generator.watch.announce(Progress(generation))
-        return generation
+        self._engine.watch.announce(Progress(cancelled))
+        return cancelled
 
     async def retry(self, guid: str) -> Generation:
         """Queue a generation again that gave no image; it may be charged for once more.
@@ -181,7 +192,7 @@ class GenerationService:
         """
         generation = await self.get_generation(guid)
         async with self._generations.open_context() as context:
-            await self._generator.check_queue(context)
+            await self._engine.submission.check_queue(context)
             await context.begin_transaction()
             queued = await self._generations.requeue(context, guid, RETRIABLE)
             await context.commit_transaction()
@@ -189,9 +200,9 @@ class GenerationService:
             generation = await self.get_generation(guid)
             why = _WHY_NOT_RETRIED.get(generation.status, "")
             raise GenerationStateError(f"This generation cannot be tried again. {why}")
-        self._generator.wake()
+        self._engine.wake()
         generation = await self.get_generation(guid)
-        self._generator.watch.announce(Progress(generation))
+        self._engine.watch.announce(Progress(generation))
         return generation
 
     async def watch(self, guid: str) -> AsyncGenerator[Generation, None]:
@@ -200,9 +211,23 @@ class GenerationService:
         Ends before where the service stops. Raises GenerationNotFoundError.
         """
         present = await self.get_generation(guid)
-        async with aclosing(self._generator.watch.follow(present)) as following:
+        async with aclosing(self._engine.watch.follow(present)) as following:
             async for progress in following:
                 yield progress.generation
+
+    async def _wait(self, generation: Generation, wait_s: float | None) -> Progress:
+        """Wait for the generation's end. Raises StillRunningError."""
+        try:
+            async with (
+                asyncio.timeout(wait_s),
+                aclosing(self._engine.watch.follow(generation)) as following,
+            ):
+                async for progress in following:
+                    if progress.generation.status.is_final:
+                        return progress
+        except TimeoutError:
+            pass
+        raise StillRunningError(generation.guid)
 
 
 def _parse_status(status: str) -> GenerationStatus:

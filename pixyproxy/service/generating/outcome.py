@@ -11,9 +11,7 @@ from pixyproxy.core.exceptions import (
     FieldFault,
     GenerationCancelledError,
     GeneratorAccountError,
-    GeneratorBusyError,
     GeneratorTimeoutError,
-    GeneratorUnavailableError,
     PixyProxyException,
     PromptRejectedError,
     default_message,
@@ -27,16 +25,10 @@ from pixyproxy.core.models import (
     ImageDetail,
 )
 
-_FREE = frozenset(
-    error.code
-    for error in (
-        ConstraintViolationError,
-        GeneratorAccountError,
-        GeneratorBusyError,
-        PromptRejectedError,
-    )
+_TURNED_AWAY = frozenset(
+    error.code for error in (ConstraintViolationError, GeneratorAccountError, PromptRejectedError)
 )
-"""With these the model's server turns a call away, and charges nothing."""
+"""With these the model's server has looked at a call and turned it away, free of charge."""
 
 
 def end_attempt(
@@ -48,7 +40,7 @@ def end_attempt(
             status = AttemptStatus.SUCCEEDED
         case PromptRejectedError():
             status = AttemptStatus.REFUSED
-        case GeneratorUnavailableError(sent=False):
+        case PixyProxyException(sent=False):
             status = AttemptStatus.UNSENT
         case PixyProxyException() if not isinstance(failure, GeneratorTimeoutError):
             status = AttemptStatus.FAILED
@@ -124,12 +116,12 @@ def describe(failure: PixyProxyException) -> GenerationError:
     )
 
 
-def may_be_charged(attempts: Iterable[Attempt]) -> bool:
+def may_be_charged_for(attempts: Iterable[Attempt]) -> bool:
     """Return whether any call that gave no image may have been paid for."""
     return any(
         attempt.part is not None
-        and attempt.status not in {AttemptStatus.UNSENT, AttemptStatus.REFUSED}
-        and attempt.error_code not in _FREE
+        and attempt.may_be_charged_for
+        and attempt.error_code not in _TURNED_AWAY
         for attempt in attempts
     )
 

@@ -7,7 +7,7 @@ from pixyproxy.core.models import Generation
 
 @dataclass(frozen=True, slots=True)
 class ClientTry:
-    """One of the tries of a client that tries again by itself, and tells which try it is."""
+    """One of the tries of a client that sends a request again by itself, and numbers its tries."""
 
     request_key: str
     """The same for the same content, in hexadecimal."""
@@ -24,7 +24,7 @@ class Terms:
     caller: str = "anonymous"
     idempotency_key: str | None = None
     client_try: ClientTry | None = None
-    """For what a client may send again without a key; a key makes it void."""
+    """Of what may be sent again without a key; with one, it is the key that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Submitted:
 
     generation: Generation
     replayed: bool
-    """The caller has sent the key before, or this is another try: nothing new was begun."""
+    """Nothing new was begun: the key was sent before, or a further try took over an earlier one."""
     is_tracked: bool = False
-    """Whether it is noted that the answer has reached its caller."""
+    """Whether it is written down if the answer reaches its caller."""
     adopted_by: str | None = None
-    """Another try has taken the generation over, under this name."""
+    """The name under which a further try holds it."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi.sse import KEEPALIVE_COMMENT
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -21,9 +22,9 @@ from pixyproxy.core.exceptions import (
 )
 from pixyproxy.core.models import Generation, ImageDetail
 from pixyproxy.core.urls import Urls
-from pixyproxy.service.generating.generations import GenerationService
+from pixyproxy.service.generating.generations import Drawn, GenerationService
 from pixyproxy.service.generating.terms import Submitted, Terms
-from pixyproxy.service.serving.originals import ImageService
+from pixyproxy.service.serving.originals import ImageReader
 from pixyproxy.web.openai.answers import (
     NO_USAGE,
     DrawnImage,
@@ -34,6 +35,7 @@ from pixyproxy.web.openai.answers import (
 from pixyproxy.web.openai.client import WaitingClient, send_end, send_pieces
 from pixyproxy.web.openai.errors import OpenAIError, error_of_generation
 from pixyproxy.web.openai.requests import Form, ImagesRequest
+from pixyproxy.web.submission import replay_headers, submit
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +56,25 @@ class UnansweredError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What it takes to serve one request for images."""
+    """One request for images, and what it takes to serve it."""
 
+    request: Request
+    asked: ImagesRequest
+    terms: Terms
     generations: GenerationService
-    images: ImageService
+    images: ImageReader
     urls: Urls
+
+    async def submit(self) -> Submitted:
+        """Submit what is asked for. Raises what is wrong before anything is written down."""
+        return await submit(
+            self.request, self.asked.generation, self.terms, self.generations, is_waited_for=True
+        )
+
+    def headers(self, began_at: float) -> dict[str, str]:
+        """Return the headers that every answer has."""
+        passed_ms = round((time.perf_counter() - began_at) * 1000)
+        return {"openai-processing-ms": str(passed_ms), **replay_headers(self.request)}
 
 
 class HeldAnswer(Response):
@@ -67,20 +83,16 @@ class HeldAnswer(Response):
     The generation goes on where the client goes away.
     """
 
-    def __init__(self, desk: Desk, asked: ImagesRequest, terms: Terms, *, form: Form) -> None:
+    def __init__(self, desk: Desk, *, form: Form) -> None:
         super().__init__()
         self._desk = desk
-        self._asked = asked
-        self._terms = terms
         self._form = form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request. Raises what was wrong before anything was written down."""
         began_at = time.perf_counter()
         async with WaitingClient(receive) as client:
-            submitted = await client.stays_for(
-                self._desk.generations.submit_awaited(self._asked.generation, self._terms)
-            )
+            submitted = await client.stays_for(self._desk.submit())
             async with self._desk.generations.delivering(submitted) as delivery:
                 try:
                     pieces = await client.stays_for(self._draw(submitted))
@@ -90,7 +102,7 @@ class HeldAnswer(Response):
                     answer = error.told.response()
                     pieces, status = [bytes(answer.body)], HTTPStatus(answer.status_code)
                     headers = dict(answer.headers)
-                headers |= _headers(submitted, began_at)
+                headers |= self._desk.headers(began_at)
                 headers["content-type"] = "application/json"
                 headers["content-length"] = str(sum(map(len, pieces)))
                 await _send_head(send, status, headers)
@@ -104,7 +116,7 @@ class HeldAnswer(Response):
                     return await self._answer(event)
         raise AssertionError("a generation ends with images or with an error")
 
-    async def _answer(self, drawn: "Drawn") -> list[bytes]:
+    async def _answer(self, drawn: Drawn) -> list[bytes]:
         with_bytes = self._form == "b64_json"
         images = [
             await _read(self._desk, drawn.generation, detail) if with_bytes else DrawnImage(detail)
@@ -114,36 +126,31 @@ class HeldAnswer(Response):
             drawn.generation,
             images,
             self._desk.urls,
-            safety_identifier=self._asked.options.safety_identifier,
+            safety_identifier=self._desk.asked.options.safety_identifier,
         )
 
 
 class HeldStream(Response):
     """Submits the request, and tells by server-sent events what comes of it."""
 
-    def __init__(self, desk: Desk, asked: ImagesRequest, terms: Terms) -> None:
+    def __init__(self, desk: Desk) -> None:
         super().__init__()
         self._desk = desk
-        self._asked = asked
-        self._terms = terms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request. Raises what was wrong before anything was written down."""
         began_at = time.perf_counter()
         async with WaitingClient(receive) as client:
-            submitted = await client.stays_for(
-                self._desk.generations.submit_awaited(self._asked.generation, self._terms)
-            )
+            submitted = await client.stays_for(self._desk.submit())
             async with (
                 self._desk.generations.delivering(submitted) as delivery,
                 aclosing(self._events(submitted)) as events,
             ):
-                delivery.is_whole = await self._stream(events, submitted, began_at, client, send)
+                delivery.is_whole = await self._stream(events, began_at, client, send)
 
     async def _stream(
         self,
         events: AsyncGenerator[list[bytes], None],
-        submitted: Submitted,
         began_at: float,
         client: WaitingClient,
         send: Send,
@@ -158,12 +165,12 @@ class HeldStream(Response):
                 ):
                     if not has_begun:
                         has_begun = True
-                        await self._begin(submitted, began_at, send)
+                        await self._begin(began_at, send)
                     await send_pieces(send, [KEEPALIVE_COMMENT])
                 pieces = following.result()
             except UnansweredError as error:
                 if not has_begun:
-                    answer = error.told.response(_headers(submitted, began_at))
+                    answer = error.told.response(self._desk.headers(began_at))
                     await answer({"type": "http", "method": "POST"}, _never, send)
                     return not client.has_left
                 await send_pieces(send, [error.told.event()])
@@ -174,15 +181,15 @@ class HeldStream(Response):
                 return await send_end(send, client)
             if not has_begun:
                 has_begun = True
-                await self._begin(submitted, began_at, send)
+                await self._begin(began_at, send)
             await send_pieces(send, pieces)
 
-    async def _begin(self, submitted: Submitted, began_at: float, send: Send) -> None:
+    async def _begin(self, began_at: float, send: Send) -> None:
         headers = {
             "content-type": "text/event-stream; charset=utf-8",
             "cache-control": "no-store",
             "x-accel-buffering": "no",
-            **_headers(submitted, began_at),
+            **self._desk.headers(began_at),
         }
         await _send_head(send, HTTPStatus.OK, headers)
 
@@ -193,7 +200,7 @@ class HeldStream(Response):
                     async for pieces in completed:
                         yield pieces
 
-    async def _completed(self, drawn: "Drawn") -> AsyncGenerator[list[bytes], None]:
+    async def _completed(self, drawn: Drawn) -> AsyncGenerator[list[bytes], None]:
         # The tokens were counted for all images together: all but the last event say none.
         last = len(drawn.images) - 1
         for index, detail in enumerate(drawn.images):
@@ -205,27 +212,19 @@ class HeldStream(Response):
                 self._desk.urls,
                 index=index,
                 usage=usage or NO_USAGE,
-                safety_identifier=self._asked.options.safety_identifier,
+                safety_identifier=self._desk.asked.options.safety_identifier,
             )
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A generation has ended with images."""
-
-    generation: Generation
-    images: tuple[ImageDetail, ...]
 
 
 async def follow(desk: Desk, submitted: Submitted) -> AsyncGenerator[Drawn, None]:
     """Yield what comes of a generation, its images last. Raises UnansweredError."""
     try:
-        generation, images = await desk.generations.wait_for_images(submitted)
+        drawn = await desk.generations.wait_for_images(submitted, None)
     except StillRunningError:
         raise await _why_unfinished(desk, submitted) from None
     except Exception as error:
         raise await _why_not(desk, submitted.generation.guid, error) from error
-    yield Drawn(generation, images)
+    yield drawn
 
 
 async def _why_unfinished(desk: Desk, submitted: Submitted) -> UnansweredError:
@@ -254,11 +253,11 @@ async def _why_not(desk: Desk, guid: str, error: Exception) -> UnansweredError:
     else:
         logger.error("unforeseen error", exc_info=error)
     try:
-        may_be_charged = await desk.generations.may_be_charged(guid)
+        may_be_charged_for = await desk.generations.may_be_charged_for(guid)
     except StorageException:
-        may_be_charged = True
+        may_be_charged_for = True
     return UnansweredError(
-        error_of_generation(error, guid, may_be_charged=may_be_charged, urls=desk.urls)
+        error_of_generation(error, guid, may_be_charged=may_be_charged_for, urls=desk.urls)
     )
 
 
@@ -275,13 +274,6 @@ async def _next(events: AsyncGenerator[list[bytes], None]) -> list[bytes] | None
 
 async def _never() -> dict[str, object]:
     raise AssertionError("nothing is received while an error is answered")
-
-
-def _headers(submitted: Submitted, began_at: float) -> dict[str, str]:
-    headers = {"openai-processing-ms": str(round((time.perf_counter() - began_at) * 1000))}
-    if submitted.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    return headers
 
 
 async def _send_head(send: Send, status: int, headers: Mapping[str, str]) -> None:

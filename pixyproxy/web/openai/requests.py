@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import Headers
 
-from pixyproxy.core.models import GenerationCreate, Text
+from pixyproxy.core.fields import Text
+from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.generating.terms import ClientTry
 from pixyproxy.service.validation import validate
 

@@ -12,15 +12,15 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
-from pixyproxy.core.urls import Urls
 from pixyproxy.service.generating.terms import Terms
-from pixyproxy.service.providers.catalogue import Model, ModelCatalogue
-from pixyproxy.web.dependencies import public
+from pixyproxy.service.providers.catalogue import Model
+from pixyproxy.web.dependencies import public, urls_of
 from pixyproxy.web.openai.delivering import Desk, HeldAnswer, HeldStream
 from pixyproxy.web.openai.errors import NO_SUCH_MODEL, VARIATIONS_ARE_GONE
 from pixyproxy.web.openai.paths import AZURE_DEPLOYMENTS, AZURE_V1, V1
 from pixyproxy.web.openai.requests import client_try, form_of, read_images_request
 from pixyproxy.web.routing import BareRoute
+from pixyproxy.web.state import services_of, state_of
 from pixyproxy.web.submission import IDEMPOTENCY_KEY, JSON, read_object
 
 _KEY_HEADERS = ("x-api-key", "api-key")
@@ -33,7 +33,8 @@ _EXAMPLE = '{"prompt": "a red fox"}'
 async def authenticate(connection: HTTPConnection) -> None:
     """Let in who has a key, which these clients send in one, two or three ways at once."""
     await public(connection)
-    connection.scope["state"]["caller"] = connection.app.state.access.identify(
+    access = state_of(connection).access
+    connection.scope["state"]["caller"] = access.identify(
         connection, key_headers=_KEY_HEADERS, may_repeat=True
     )
 
@@ -48,20 +49,27 @@ router = APIRouter(
 @router.post(V1 + _GENERATIONS)
 async def create_images(request: Request, deployment: str | None = None) -> Response:
     """Have images drawn, keep them, and answer when the last one is kept; or tell by events."""
-    state = request.app.state
     body = await read_object(request, _EXAMPLE)
     asked = read_images_request(body, route=_GENERATIONS, deployment=deployment)
-    services = request.scope["state"]["services"]
-    desk = Desk(services.generations, services.images, await _urls(request))
+    services = services_of(request)
     terms = Terms(
         caller=request.scope["state"]["caller"],
         idempotency_key=_idempotency_key(request),
         client_try=client_try(request.headers, asked.request_key),
     )
+    desk = Desk(
+        request=request,
+        asked=asked,
+        terms=terms,
+        generations=services.generations,
+        images=services.images,
+        urls=urls_of(request),
+    )
     if asked.options.stream:
-        return HeldStream(desk, asked, terms)
-    form = form_of(asked, setting=state.openai_response, default_model=services.models.default)
-    return HeldAnswer(desk, asked, terms, form=form)
+        return HeldStream(desk)
+    setting = state_of(request).openai_response
+    form = form_of(asked, setting=setting, default_model=services.models.default)
+    return HeldAnswer(desk, form=form)
 
 
 @router.post(_DEPLOYMENT + _VARIATIONS)
@@ -80,7 +88,7 @@ async def create_variations(
 async def list_models(request: Request) -> Response:
     """Return the models that may be asked for, the default one first."""
     began_at = time.perf_counter()
-    models = [_describe(model) for model in _models(request).list_models()]
+    models = [_describe(model) for model in services_of(request).models.list_models()]
     return _json({"object": "list", "data": models}, began_at)
 
 
@@ -89,7 +97,7 @@ async def list_models(request: Request) -> Response:
 async def get_model(request: Request, name: str) -> Response:
     """Return one model."""
     began_at = time.perf_counter()
-    model = _models(request).get_model(name)
+    model = services_of(request).models.get_model(name)
     return NO_SUCH_MODEL.response() if model is None else _json(_describe(model), began_at)
 
 
@@ -105,18 +113,6 @@ def _describe(model: Model) -> dict[str, Any]:
 def _json(body: dict[str, Any], began_at: float) -> Response:
     headers = {"openai-processing-ms": str(round((time.perf_counter() - began_at) * 1000))}
     return Response(orjson.dumps(body), headers=headers, media_type=JSON)
-
-
-def _models(request: Request) -> ModelCatalogue:
-    models: ModelCatalogue = request.scope["state"]["services"].models
-    return models
-
-
-async def _urls(request: Request) -> Urls:
-    from pixyproxy.web.dependencies import make_image_url  # noqa: PLC0415
-
-    url = (await make_image_url(request))("x")
-    return Urls(url.removesuffix("/image/x/content"))
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -12,7 +12,7 @@ from pixyproxy.data.init import Database
 from pixyproxy.data.repositories.deliveries import DeliveryRepository
 from pixyproxy.data.repositories.generations import GenerationRepository, Origin
 from pixyproxy.service.generating import deliveries as module
-from pixyproxy.service.generating.deliveries import Adopted, Deliveries
+from pixyproxy.service.generating.deliveries import Deliveries
 from pixyproxy.service.generating.terms import ClientTry, Submitted
 
 KEY, OTHER_KEY = "a" * 64, "b" * 64
@@ -29,7 +29,7 @@ class Tries:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._generations = GenerationRepository(database.open_context)
-        self.deliveries = Deliveries(DeliveryRepository(database.open_context))
+        self.deliveries = Deliveries(DeliveryRepository(database.open_context), self._generations)
 
     async def begin(
         self,
@@ -79,24 +79,18 @@ class Tries:
         await self.deliver(submitted, is_whole=False)
         return submitted.generation.guid
 
-    async def adopt(self, number: int = 1, caller: str = "me", **fields: Any) -> Adopted | None:
+    async def adopt(self, number: int = 1, caller: str = "me", **fields: Any) -> Submitted | None:
         return await self.deliveries.adopt(caller, a_try(number, **fields))
 
     async def who_gets(self, number: int = 1, **fields: Any) -> str | None:
         """Return the GUID of what such a try gets."""
         adopted = await self.adopt(number, **fields)
-        return adopted and adopted.generation_guid
+        return adopted and adopted.generation.guid
 
 
 @pytest.fixture
 def tries(database: Database) -> Tries:
     return Tries(database)
-
-
-def held(submitted: Submitted, adopted: Adopted) -> Submitted:
-    return Submitted(
-        submitted.generation, replayed=True, is_tracked=True, adopted_by=adopted.adopted_by
-    )
 
 
 async def test_a_second_try_gets_what_the_first_began(tries: Tries) -> None:
@@ -175,7 +169,7 @@ async def test_a_try_that_goes_away_leaves_it_to_the_next(tries: Tries) -> None:
     assert adopted is not None
     waiting = asyncio.create_task(tries.who_gets(2))
     await asyncio.sleep(0)
-    async with tries.deliveries.delivering(held(first, adopted)):
+    async with tries.deliveries.delivering(adopted):
         assert not waiting.done()
 
     assert await waiting == first.generation.guid
@@ -184,11 +178,11 @@ async def test_a_try_that_goes_away_leaves_it_to_the_next(tries: Tries) -> None:
 async def test_a_third_try_begins_anew_where_the_second_was_another_clients(
     tries: Tries,
 ) -> None:
-    first = await tries.begin()
+    await tries.begin()
     adopted = await tries.adopt(1)
     assert adopted is not None
     waiting = asyncio.create_task(tries.who_gets(2))
-    async with tries.deliveries.delivering(held(first, adopted)) as delivery:
+    async with tries.deliveries.delivering(adopted) as delivery:
         delivery.is_whole = True
 
     assert await waiting is None
@@ -206,10 +200,10 @@ async def test_a_try_whose_process_died_counts_as_gone(
 
 async def test_who_waits_long_still_has_it(tries: Tries, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ADOPTED_FOR_S", 1)
-    first = await tries.begin()
+    await tries.begin()
     adopted = await tries.adopt()
     assert adopted is not None
-    async with tries.deliveries.delivering(held(first, adopted)):
+    async with tries.deliveries.delivering(adopted):
         await asyncio.sleep(1.5)
         assert await tries.who_gets() is None
 
