@@ -99,12 +99,21 @@ class Submission:
             new = self._submit_new(
                 checked, origin, is_waited_for=is_waited_for, runs_here=runs_here
             )
-            return await asyncio.shield(asyncio.create_task(new))
+            begun = asyncio.create_task(new)
+            try:
+                return await asyncio.shield(begun)
+            except asyncio.CancelledError:
+                begun.add_done_callback(self._stop_waiting)
+                raise
 
     async def check_queue(self, context: DatabaseContext, more: int = 0) -> None:
         """Raise OverloadedError where as many generations are queued as may be, and `more`."""
         if await self._generations.count_queued(context) >= self._limits.max_queued + more:
             raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S)
+
+    def _stop_waiting(self, begun: asyncio.Task[Submitted]) -> None:
+        if not begun.cancelled() and begun.exception() is None:
+            self._state.waiting.pop(begun.result().generation.guid, None)
 
     async def _submit_new(
         self, create: GenerationCreate, origin: Origin, *, is_waited_for: bool, runs_here: bool

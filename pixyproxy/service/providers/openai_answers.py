@@ -29,6 +29,8 @@ LARGE_BYTES: Final = 4 * 2**20
 _MAX_LARGE_JSON_PARTS = 100_000
 _MAX_LENIENT_BYTES = MAX_ANSWER_BYTES // 2  # the standard library needs text, orjson does not
 _MAX_URL_CHARS = 8192
+_LISTS = ("data", "images")
+"""What the list of images is called: by OpenAI, and by some that follow it."""
 _BASE64_KEY = re.compile(rb'"b64_json"\s*:\s*"')
 _BACKSLASH = ord("\\")
 
@@ -69,8 +71,8 @@ def _integer(digits: str) -> float:
 def read_answer(body: bytes) -> tuple[dict[str, Any], list[ProviderImage | None]]:
     """The answer, and the image that each of its items holds; None for an item without."""
     answer, encoded = _parted(body)
-    data = answer.get("data")
-    items = data[:MAX_IMAGES] if isinstance(data, list) else []
+    listed = next((value for name in _LISTS if isinstance(value := answer.get(name), list)), [])
+    items = listed[:MAX_IMAGES]
     return answer, [_image_of(item, encoded) for item in items]
 
 

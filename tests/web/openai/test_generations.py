@@ -244,3 +244,26 @@ async def test_a_url_outlives_the_process(
 
     assert response.status_code == 200
     assert response.headers["content-type"] == "image/png"
+
+
+B64 = base64.b64encode(ms.png()).decode()
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        {"images": [{"b64_json": B64}]},
+        {"data": [{"b64_json": f"data:image/png;base64,{B64}"}]},
+        {"data": [{"url": "/files/relative.png"}]},
+        {"images": [{"url": "/files/relative.png"}], "timings": {"inference": 1}},
+    ],
+)
+async def test_an_answer_of_another_form_is_an_image_all_the_same(
+    client: httpx2.AsyncClient, model_server: ModelServer, answered: dict[str, Any]
+) -> None:
+    model_server.serve_file("relative.png", ms.file(ms.png()))
+    model_server.answer_with(ms.answer(body=answered))
+
+    (item,) = (await generate(client))["data"]
+
+    assert item["b64_json"] == B64
