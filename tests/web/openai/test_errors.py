@@ -144,7 +144,7 @@ async def test_a_rate_limit_is_passed_on(
     make_settings: MakeSettings, model_server: ModelServer
 ) -> None:
     model_server.answer_with(ms.rate_limited("7"))
-    settings = make_settings(openai_base_url=model_server.base_url, generation_timeout_s=1)
+    settings = make_settings(openai_base_url=model_server.base_url, generation_timeout_s=5)
     async with open_client(settings) as client:
         response = await client.post(URL, json=PROMPT)
 
@@ -170,7 +170,7 @@ async def test_one_paid_call_of_several_makes_it_unknown(
     """One call is turned away for a rate limit, another was accepted: not to be sent again."""
     model_server.answer_with(ms.charge_then(ms.error(502)), ms.rate_limited("7"))
     settings = make_settings(
-        openai_base_url=model_server.base_url, generation_timeout_s=1, model="dall-e-3"
+        openai_base_url=model_server.base_url, generation_timeout_s=5, model="dall-e-3"
     )
     async with open_client(settings) as client:
         response = await client.post(URL, json={**PROMPT, "n": 2})
