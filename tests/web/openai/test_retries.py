@@ -70,7 +70,7 @@ async def test_a_client_that_runs_out_of_patience_pays_once(
 
     assert answer.headers["idempotency-replayed"] == "true"
     assert len(model_server.ledger) == 1
-    (item,) = (await answer.parse()).data or ()
+    (item,) = answer.parse().data or ()
     assert base64.b64decode(item.b64_json or "")
 
 
