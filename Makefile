@@ -6,6 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
 COMPILE := $(BIN)/uv pip compile pyproject.toml --group build $(COMPILED)
+CLIENTS := $(BIN)/uv pip compile tests/clients/requirements.in $(COMPILED)
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test soak check format bench lock schema clean
@@ -41,12 +42,14 @@ lock: $(VENV)/dev.stamp ## renew the locked dependencies
 	@$(COMPILE) --upgrade --group dev -o requirements-dev.txt
 	@$(COMPILE) --upgrade --constraint requirements-dev.txt -o requirements.txt
 	@cd tests/generators && $(abspath $(BIN))/uv pip compile requirements.in $(COMPILED) --upgrade -o requirements.txt
+	@$(CLIENTS) --upgrade -o tests/clients/requirements.txt
+	@cd tests/clients && npm update --package-lock-only --omit-lockfile-registry-resolved --silent
 
 schema: $(VENV)/dev.stamp ## write schema.graphql anew
 	@$(BIN)/pixyproxy export-schema > schema.graphql
 
 clean: ## remove the virtual environment and caches; kept images stay
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .clients .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PixyProxy needs Python 3.11 or newer; name one with PYTHON=...")'

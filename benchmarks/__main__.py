@@ -16,9 +16,10 @@ from benchmarks.data import databases, fill
 from benchmarks.figures import Figure, table
 from benchmarks.machine import describe_machine
 from benchmarks.measures import MEASURES, Bench
+from benchmarks.openai_measures import openai
 from benchmarks.servers import MEASURED_CORE, OTHER_CORE, find_program
 
-BENCHMARKS = {**MEASURES, "bytes": serving_bytes}
+BENCHMARKS = {**MEASURES, "openai": openai, "bytes": serving_bytes}
 ROWS, QUICK_ROWS = 100_000, 3_000
 SECONDS, QUICK_SECONDS = 4, 1
 RUNS, QUICK_RUNS = 3, 1

@@ -5,7 +5,6 @@ the same hour. The older one runs with the libraries that are installed now.
 """
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,6 @@ from benchmarks.measures import FIELDS, HOT
 from benchmarks.servers import Server, service
 
 _REPOSITORY = Path(__file__).parent.parent
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _WARM_UP_S = 1
 _FILL = """
 import json, sys
@@ -93,14 +91,9 @@ def _version(folder: Path, kind: str, rows: int, tree: Path) -> Iterator[_Versio
 
 def _cpu_us(version: _Version, requests: Sequence[str], seconds: int) -> float:
     """Return the CPU time that the service has taken for each of the requests."""
-    began = _cpu_s(version.server.pid)
+    began = version.server.cpu_s
     answered = send_for(version.server, requests, seconds)
-    return (_cpu_s(version.server.pid) - began) / answered.requests * 1e6
-
-
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    return (version.server.cpu_s - began) / answered.requests * 1e6
 
 
 @contextmanager

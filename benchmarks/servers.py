@@ -26,6 +26,7 @@ MEASURED_CORE = 0
 OTHER_CORE = 1
 KEY = secrets.token_urlsafe(32)
 
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _HERE = Path(__file__).parent
 _REPOSITORY = _HERE.parent
 _START_DEADLINE_S = 30
@@ -45,6 +46,12 @@ class Server:
     origin: str
     pid: int
     log: Path
+
+    @property
+    def cpu_s(self) -> float:
+        """The CPU time that the process has taken so far, in its own code and in the kernel."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
     def memory_mb(self, field: str) -> float:
         """Return VmRSS (resident now) or VmHWM (its peak), in MB of 10^6 bytes."""

@@ -36,6 +36,8 @@ from pixyproxy.web.dependencies import authenticate, public, urls_of
 from pixyproxy.web.errors import AnswerErrors, ExceptionHandler
 from pixyproxy.web.forwarding import FirstForwardedProto
 from pixyproxy.web.limits import RequestLimits, RequestPace
+from pixyproxy.web.openai import routes as openai_routes
+from pixyproxy.web.openai.headers import ASKED_HEADERS, TOLD_HEADERS
 from pixyproxy.web.openapi import complete_document
 from pixyproxy.web.request_log import RequestLog
 from pixyproxy.web.routing import add_routes
@@ -88,6 +90,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         generation_routes.router,
         generation_routes.events_router,
         partial_routes.router,
+        openai_routes.router,
         health_routes.router,
         make_graphql_router(
             Door(authenticate, public, services_of, urls_of),
@@ -124,6 +127,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
                 "Last-Event-ID",
                 "Prefer",
                 "X-API-Key",
+                *ASKED_HEADERS,
             ],
             expose_headers=[
                 "Idempotency-Replayed",
@@ -132,6 +136,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
                 "Preference-Applied",
                 "Retry-After",
                 "X-Request-ID",
+                *TOLD_HEADERS,
             ],
         )
     app.add_middleware(RequestLog)
@@ -154,6 +159,7 @@ def make_state(settings: Settings, services: Services) -> State:
         accel_redirect=settings.accel_redirect,
         public_base_url=settings.public_base_url,
         sync_wait_s=settings.sync_wait_s,
+        openai_response=settings.openai_response,
     )
 
 

@@ -35,8 +35,7 @@ from pixyproxy.service.moving.importing_pictures import PictureImporter
 from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.migration import ImageMigration
 from pixyproxy.service.moving.targets import Target
-from pixyproxy.service.providers import make_provider
-from pixyproxy.service.providers.model_names import ModelNames
+from pixyproxy.service.providers import ModelList, make_provider
 from pixyproxy.service.serving.derivatives import Derivatives
 from pixyproxy.service.serving.originals import ImageReader
 from pixyproxy.settings import Settings
@@ -61,6 +60,7 @@ class Services:
     generations: GenerationService
     engine: GenerationEngine
     derivatives: Derivatives
+    models: ModelList
     health: Health
     fsck: Fsck
     files: FileCheck
@@ -94,19 +94,14 @@ async def open_services(settings: Settings, *, must_exist: bool = False) -> Asyn
         repository = ImageRepository(database.open_context)
         blocks = SearchBlocks(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))
         options = settings.provider_options
-        names = ModelNames(
-            default_model=options.default_model,
-            base_url=options.base_url,
-            model_map=options.model_map,
-        )
-        draws_by_models = settings.generator_name == "openai"
-        for warning in names.warnings() if draws_by_models else ():
+        provider = make_provider(settings.generator_name, options)
+        for warning in provider.models.warnings():
             logger.warning(warning)
         generations = GenerationRepository(database.open_context)
         engine = GenerationEngine(
             repository,
             generations,
-            provider=make_provider(settings.generator_name, options),
+            provider=provider,
             keeper=ImageKeeper(
                 store,
                 ImageFetcher(
@@ -159,10 +154,11 @@ async def open_services(settings: Settings, *, must_exist: bool = False) -> Asyn
             generations=GenerationService(engine),
             engine=engine,
             derivatives=derivatives,
+            models=provider.models,
             health=Health(
                 {"database": database.check, "images": store.check_writable},
                 {"generator": engine.circuit.check},
-                {"model": names.verdict} if draws_by_models else {},
+                {"model": provider.models.verdict},
             ),
             fsck=Fsck(
                 repository,

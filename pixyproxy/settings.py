@@ -88,6 +88,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices(f"{PREFIX}OPENAI_API_KEY", "OPENAI_API_KEY"),
         description="The key for that server. `OPENAI_API_KEY` is read too.",
     )
+    openai_response: Literal["auto", "url", "b64_json"] = Field(
+        "auto",
+        description="How `/v1` gives an image where the request does not say: `url`, `b64_json`, "
+        "or `auto`: url for `dall-e-*`, else b64_json.",
+    )
     model: str = Field(
         "gpt-image-2", min_length=1, max_length=255, description="The default model."
     )

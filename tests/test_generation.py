@@ -473,7 +473,7 @@ async def test_the_generator_needs_a_repository_a_base_url_and_a_key_and_no_more
     (tmp_path / "images").mkdir()
     repository = ImageRepository(database.open_context)
     generator = ImageGenerator(repository, model_server.base_url, KEY)
-    asked = GenerationCreate(prompt="a fox", size="512x512")
+    asked = GenerationCreate(prompt="a fox", size="1024x640")
     assert generator.repo is repository
     assert str(generator.client.base_url).startswith(model_server.base_url)
     detail = await generator.generate_image(asked, "dall-e-3", "natural", "standard", "1024x1792")

@@ -9,6 +9,7 @@
     │  ├─ ImageGenerationException          the model is at fault
     │  │  ├─ GeneratorBusyError               generator-busy
     │  │  ├─ GeneratorAccountError            generator-account
+    │  │  │  └─ UnknownModelError                the same code: there is no such model
     │  │  ├─ GeneratorUnavailableError        generator-unavailable
     │  │  ├─ GeneratorTimeoutError            generator-timeout
     │  │  └─ BadGeneratorResponseError        bad-generator-response
@@ -35,11 +36,22 @@ text of another exception or of the model's server.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, ClassVar
 
 INTERNAL_ERROR_CODE = "internal-error"
 """What nobody foresaw has this code; the log has the rest."""
 INTERNAL_ERROR_MESSAGE = "Something unforeseen went wrong. The service's log has the details."
+
+
+class FaultKind(Enum):
+    """In what way a field will not do, for faces that have a code for it."""
+
+    MISSING = auto()
+    UNKNOWN = auto()
+    TYPE = auto()
+    TOO_LONG = auto()
+    VALUE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,7 @@ class FieldFault:
     field: str
     message: str
     allowed: tuple[str, ...] | None = None
+    kind: FaultKind = FaultKind.VALUE
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a client is told."""
@@ -129,6 +142,10 @@ class GeneratorAccountError(ImageGenerationException):
         "The image model's server refused this service's account or model. "
         "Trying again does not help; its operator must act."
     )
+
+
+class UnknownModelError(GeneratorAccountError):
+    """The model's server has no model of this name."""
 
 
 class GeneratorUnavailableError(ImageGenerationException):

@@ -167,8 +167,13 @@ generations = sa.Table(
     sa.Column("finished_at", UtcDateTime(), nullable=True),
     sa.Column("runner", _ascii(128), nullable=True, doc="the process that runs it"),
     sa.Column("lease_until", UtcDateTime(), nullable=True, doc="then the runner counts as dead"),
+    sa.Column("request_key", _ascii(64), nullable=True, doc="what further tries have in common"),
+    sa.Column("delivered", sa.Boolean(), nullable=True, doc="NULL: nobody knows (yet)"),
+    sa.Column("adopted_by", _ascii(36), nullable=True, doc="the further try that waits for it"),
+    sa.Column("adopted_until", UtcDateTime(), nullable=True, doc="then that try counts as gone"),
     sa.UniqueConstraint("caller", "idempotency_key", name="uq_generations_key"),
     sa.Index("ix_generations_status", "status", "id"),
+    sa.Index("ix_generations_request_key", "request_key"),
     sqlite_autoincrement=True,
     **_OPTIONS,
 )

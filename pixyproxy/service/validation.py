@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
+from pixyproxy.core.exceptions import ConstraintViolationError, FaultKind, FieldFault
 
 MAX_FAULTS = 20
 """More are not told: an answer must not outgrow what was sent."""
@@ -31,11 +31,23 @@ def field_faults(errors: Sequence[Mapping[str, Any]]) -> list[FieldFault]:
         FieldFault(
             field=".".join(map(str, _without_place(error["loc"]))),
             message=error["msg"].removeprefix("Value error, "),
+            kind=_kind_of(error["type"]),
         )
         for error in errors[:MAX_FAULTS]
     ]
 
 
+def _kind_of(error_type: str) -> FaultKind:
+    if error_type.endswith("_type"):
+        return FaultKind.TYPE
+    return _KINDS.get(error_type, FaultKind.VALUE)
+
+
+_KINDS = {
+    "missing": FaultKind.MISSING,
+    "extra_forbidden": FaultKind.UNKNOWN,
+    "string_too_long": FaultKind.TOO_LONG,
+}
 _PLACES = {"body", "query", "path", "header"}
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from starlette.requests import HTTPConnection
 
@@ -22,10 +22,21 @@ class Access:
         self._digests = [hashlib.sha256(key.encode()).digest() for key in keys]
         self._allow_anonymous = allow_anonymous
 
-    def identify(self, connection: HTTPConnection) -> str:
-        """Return the caller's name for the log. Raises AuthenticationError."""
+    def identify(
+        self,
+        connection: HTTPConnection,
+        *,
+        key_headers: Sequence[str] = ("x-api-key",),
+        may_repeat: bool = False,
+    ) -> str:
+        """Return the caller's name for the log. Raises AuthenticationError.
+
+        A key is sent as a Bearer or in one of `key_headers`, once; with `may_repeat` the same one
+        may come in several ways.
+        """
         if self._digests:
-            return self._owner(_presented_key(connection))
+            keys = _presented_keys(connection, key_headers)
+            return self._owner(_the_one(set(keys) if may_repeat else keys))
         if not self._allow_anonymous and not _is_loopback_host(connection):
             raise AuthenticationError(
                 "Without API keys this service answers only to a loopback Host, such as "
@@ -42,15 +53,22 @@ class Access:
         return f"key-{digest.hex()[:8]}"
 
 
-def _presented_key(connection: HTTPConnection) -> str:
+def _presented_keys(connection: HTTPConnection, key_headers: Sequence[str]) -> list[str]:
     headers = connection.headers
-    keys = headers.getlist("x-api-key")
+    keys = [key for name in key_headers for key in headers.getlist(name)]
     for authorization in headers.getlist("authorization"):
         scheme, _, key = authorization.partition(" ")
         keys.append(key.strip() if scheme.lower() == "bearer" else "")
-    if len(keys) != 1 or not keys[0].isascii() or not 0 < len(keys[0]) <= _MAX_KEY_CHARS:
+    return keys
+
+
+def _the_one(keys: Collection[str]) -> str:
+    if len(keys) != 1:
         raise AuthenticationError
-    return keys[0]
+    (key,) = keys
+    if not key.isascii() or not 0 < len(key) <= _MAX_KEY_CHARS:
+        raise AuthenticationError
+    return key
 
 
 def _is_loopback_host(connection: HTTPConnection) -> bool:

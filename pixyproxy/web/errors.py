@@ -24,6 +24,8 @@ from pixyproxy.core.exceptions import (
 from pixyproxy.core.urls import DOCS, GRAPHQL
 from pixyproxy.log import request_id_var
 from pixyproxy.service.validation import field_faults
+from pixyproxy.web.openai.errors import answer_error
+from pixyproxy.web.openai.paths import is_openai_path
 from pixyproxy.web.submission import replay_headers
 
 logger = logging.getLogger(__name__)
@@ -116,6 +118,8 @@ class ExceptionHandler:
         headers = {**(told.headers or {}), **replay_headers(request)}
         if told.status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods(request)):
             headers["Allow"] = ", ".join(methods)
+        if is_openai_path(request.scope["path"]):
+            return answer_error(request, error, headers)
         request_id = request_id_var.get()
         if request.url.path == GRAPHQL:
             body = self._graphql_body(told.code, told.message, told.errors, request_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from starlette.requests import HTTPConnection
 
@@ -26,6 +26,7 @@ class State:
     accel_redirect: str | None
     public_base_url: str | None
     sync_wait_s: float
+    openai_response: Literal["auto", "url", "b64_json"]
 
     def as_lifespan_state(self) -> dict[str, Any]:
         """Return the mapping that the server copies into the scope of each request."""

@@ -19,7 +19,7 @@ from pixyproxy.service.validation import validate
 
 JSON = "application/json"
 RESPOND_ASYNC = "respond-async"
-_IDEMPOTENCY_KEY = "Idempotency-Key"
+IDEMPOTENCY_KEY = "Idempotency-Key"
 _EXAMPLES = {
     "prompt": {"value": {"prompt": "a red fox in the snow"}},
     "size": {"value": {"prompt": "a lighthouse at night", "size": "1024x1024"}},
@@ -55,7 +55,7 @@ async def _read_body(request: Request) -> GenerationCreate:
 _KeyHeader = Annotated[
     Annotated[IdempotencyKey, Field(json_schema_extra={"pattern": "^[!-~]{1,255}$"})] | None,
     Header(
-        alias=_IDEMPOTENCY_KEY,
+        alias=IDEMPOTENCY_KEY,
         description="Names the request: sent again, by the same caller and with the same body, "
         "it gives the same generation, and nothing is paid for twice.",
     ),
@@ -71,8 +71,8 @@ _PreferHeader = Annotated[
 
 
 async def _make_terms(request: Request, idempotency_key: _KeyHeader = None) -> Terms:
-    if len(request.headers.getlist(_IDEMPOTENCY_KEY)) > 1:
-        raise ConstraintViolationError([FieldFault(_IDEMPOTENCY_KEY, "must be sent once only")])
+    if len(request.headers.getlist(IDEMPOTENCY_KEY)) > 1:
+        raise ConstraintViolationError([FieldFault(IDEMPOTENCY_KEY, "must be sent once only")])
     return Terms(caller=request.state.caller, idempotency_key=idempotency_key)
 
 

@@ -17,7 +17,7 @@ SEARCH = """query($query: String, $prompt: String, $filename: String, $guid: Str
     search(query: $query, prompt: $prompt, filename: $filename, guid: $guid) { guid }
 }"""
 GENERATE_WITH_ALL = """mutation {
-    generateImage(prompt: "a cat", model: "gpt-image-2", size: "64x64", quality: "low",
+    generateImage(prompt: "a cat", model: "gpt-image-2", size: "1024x640", quality: "low",
         background: "opaque", outputFormat: "webp", outputCompression: 50, moderation: "low") {
         guid contentType width height model parameters
     }
@@ -69,7 +69,7 @@ async def test_what_is_given_reaches_the_model_and_what_is_left_out_does_not(
     assert full == {
         "prompt": "a cat",
         "model": "gpt-image-2",
-        "size": "64x64",
+        "size": "1024x640",
         "quality": "low",
         "background": "opaque",
         "output_format": "webp",
@@ -77,7 +77,7 @@ async def test_what_is_given_reaches_the_model_and_what_is_left_out_does_not(
         "moderation": "low",
     }
     assert bare == {"prompt": "a dog", "model": "gpt-image-2"}
-    assert (made["contentType"], made["width"], made["height"]) == ("image/webp", 64, 64)
+    assert (made["contentType"], made["width"], made["height"]) == ("image/webp", 1024, 640)
     assert made["parameters"]["quality"] == "low"
 
 

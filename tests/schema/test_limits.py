@@ -15,7 +15,7 @@ from tests.conftest import MakeSettings, open_client
 from tests.support.graphql import data, errors_of, post
 from tests.support.model_server import ModelServer
 
-GEN = 'generateImage(prompt: "a cat", size: "64x64") { guid }'
+GEN = 'generateImage(prompt: "a cat", size: "1024x640") { guid }'
 
 
 def aliased(count: int, field: str = "__typename") -> str:

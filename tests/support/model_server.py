@@ -179,6 +179,13 @@ class ModelServer:
         self._files[f"/files/{name}"] = behaviour
         return f"{self.origin}/files/{name}"
 
+    def forget(self) -> None:
+        """Forget what has arrived, and hold again what `release` has let go."""
+        with self._arrived:
+            self.requests.clear()
+            self.ledger.clear()
+        self._loop.call_soon_threadsafe(self.released.clear)
+
     def serve_models(self, *names: str) -> None:
         """Answer GET of /v1/models with these."""
         models = [{"id": name, "object": "model", "created": 0, "owned_by": "x"} for name in names]

@@ -13,7 +13,7 @@ from typing import Self
 
 from tests.support.mariadb import free_port
 
-START_DEADLINE_S = 60
+START_DEADLINE_S = 120
 ROOT = Path(__file__).parents[2]
 STOPPED = {0, -signal.SIGTERM}
 """A server that has stopped in order may still name the signal as its end."""

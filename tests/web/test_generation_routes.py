@@ -88,7 +88,7 @@ async def test_a_generation_is_submitted_and_read(
 async def test_several_images_of_one_generation(
     client: httpx2.AsyncClient, model_server: ModelServer
 ) -> None:
-    end = await ended(client, (await submit(client, n=3, size="512x512"))["guid"])
+    end = await ended(client, (await submit(client, n=3, size="1024x640"))["guid"])
 
     assert (end["status"], end["n"], len(end["images"])) == ("succeeded", 3, 3)
     listed = (await client.get("/image")).json()

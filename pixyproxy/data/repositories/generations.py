@@ -35,6 +35,8 @@ class Origin:
     idempotency_key: str | None = None
     max_n: int = 1
     """How many images one call of its model draws."""
+    request_key: str | None = None
+    """What further tries of the same client have in common, where they may take it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class GenerationRepository:
             "fingerprint": origin.fingerprint,
             "idempotency_key": origin.idempotency_key,
             "max_n": origin.max_n,
+            "request_key": origin.request_key,
             "runner": lease and lease.runner,
             "lease_until": lease and lease.until,
         }
@@ -274,13 +277,18 @@ _PUT_BACK = _UPDATE.where(_IT, _IS_RUNNING, _MINE).values(_BACK)
 _REQUEUE = _UPDATE.where(
     _IT, generations.c.status.in_(sa.bindparam("statuses", expanding=True))
 ).values(error=None, finished_at=None, stored_at=None, **_BACK)
-_MAY_BE_CHARGED_FOR = sa.exists().where(
-    attempts.c.generation_guid == sa.bindparam("guid_"),
-    attempts.c.part.is_not(None),
-    *(attempts.c[name].is_distinct_from(value) for name, value in NEVER_CHARGED_FOR.items()),
-)
-"""A part of the generation may be charged for, as Attempt.may_be_charged_for tells."""
-_CANCEL = _UPDATE.where(_IT, _IS_QUEUED, ~_MAY_BE_CHARGED_FOR).values(
+
+
+def may_be_charged_for(guid: sa.ColumnElement[str]) -> sa.Exists:
+    """Return whether a part of a generation may be charged for, as Attempt tells."""
+    return sa.exists().where(
+        attempts.c.generation_guid == guid,
+        attempts.c.part.is_not(None),
+        *(attempts.c[name].is_distinct_from(value) for name, value in NEVER_CHARGED_FOR.items()),
+    )
+
+
+_CANCEL = _UPDATE.where(_IT, _IS_QUEUED, ~may_be_charged_for(sa.bindparam("guid_"))).values(
     status=GenerationStatus.CANCELLED.value, finished_at=sa.bindparam("now")
 )
 _REVIVE = _UPDATE.where(

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
+from pixyproxy.service.generating.deliveries import Deliveries
 from pixyproxy.service.generating.ends import Ends
 from pixyproxy.service.generating.leasing import Leases
 from pixyproxy.service.generating.partials import PartialImages
@@ -22,6 +23,7 @@ class Dependencies:
     provider: ImageProvider
     leases: Leases
     ends: Ends
+    deliveries: Deliveries
     watch: GenerationWatch
     partials: PartialImages = field(default_factory=PartialImages)
 

@@ -3,9 +3,11 @@
 import asyncio
 
 from pixyproxy.core.tasks import end_tasks
+from pixyproxy.data.repositories.deliveries import DeliveryRepository
 from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.service.generating.circuit import Circuit
+from pixyproxy.service.generating.deliveries import Deliveries
 from pixyproxy.service.generating.dependencies import Dependencies, Limits
 from pixyproxy.service.generating.ends import Ends
 from pixyproxy.service.generating.leasing import Leases
@@ -45,6 +47,7 @@ class GenerationEngine:
         self.generations = generations
         self.provider = provider
         self.ends = Ends(generations)
+        self.deliveries = Deliveries(DeliveryRepository(generations.open_context), generations)
         self.partials = PartialImages()
         self.watch = GenerationWatch(generations, self._state.runs.__contains__, self.partials)
         self._keeper = keeper
@@ -55,6 +58,7 @@ class GenerationEngine:
             provider=provider,
             leases=Leases(generations, lease_s=limits.lease_s),
             ends=self.ends,
+            deliveries=self.deliveries,
             watch=self.watch,
             partials=self.partials,
         )
@@ -108,5 +112,6 @@ class GenerationEngine:
             _, unkept = await asyncio.wait(state.at_work, timeout=KEEP_AT_STOP_S)
             await end_tasks(unkept)
         await self.watch.aclose()
+        await self.deliveries.aclose()
         await self.provider.aclose()
         await self._keeper.aclose()

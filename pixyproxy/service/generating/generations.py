@@ -3,7 +3,8 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
 
 from pixyproxy.core.exceptions import (
     ConstraintViolationError,
@@ -22,14 +23,25 @@ from pixyproxy.core.models import (
     ImageDetailCreate,
 )
 from pixyproxy.service.finding.finder import Paging
+from pixyproxy.service.generating.deliveries import Delivery
 from pixyproxy.service.generating.engine import GenerationEngine
-from pixyproxy.service.generating.outcome import failure_of
+from pixyproxy.service.generating.outcome import failure_of, may_be_charged_for
 from pixyproxy.service.generating.partials import PartialImage
 from pixyproxy.service.generating.terms import Submitted, Terms
 from pixyproxy.service.generating.watch import Progress
 from pixyproxy.service.validation import validate
 
 ANYBODY = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A generation that has succeeded, and its images that there still are: at least one."""
+
+    generation: Generation
+    images: tuple[ImageDetail, ...]
+
+
 RETRIABLE = (GenerationStatus.FAILED, GenerationStatus.UNKNOWN, GenerationStatus.CANCELLED)
 _WHY_NOT_CANCELLED = {
     GenerationStatus.QUEUED: "A part of it was sent to the model and may be charged for.",
@@ -73,16 +85,21 @@ class GenerationService:
     ) -> Submitted:
         """Check what is asked for once more, write it down, and return it without waiting.
 
-        Means and raises what Submission.submit does. With `is_waited_for`, call `wait_for_image`.
+        Means and raises what Submission.submit does. With `is_waited_for`, call `wait_for_images`.
         """
         return await self._engine.submission.submit(
             request, terms, is_waited_for=is_waited_for, runs_here=runs_here
         )
 
     async def wait_for_image(self, submitted: Submitted, wait_s: float | None) -> ImageDetail:
-        """Return the image of a generation, once it is kept; `wait_s` None waits to the end.
+        """Return the first image of a generation. Means and raises what `wait_for_images` does."""
+        return (await self.wait_for_images(submitted, wait_s)).images[0]
 
-        Raises StillRunningError when the time is over, and else why there is no image.
+    async def wait_for_images(self, submitted: Submitted, wait_s: float | None) -> Drawn:
+        """Return a generation with its images, once they are kept; None waits to the end.
+
+        Raises StillRunningError when the time is over or the service stops, and else why there is
+        no image.
         """
         generation = submitted.generation
         try:
@@ -99,7 +116,15 @@ class GenerationService:
                 images = tuple(await self._repository.get_images_of(context, [ended.guid]))
         if not images:
             raise ImageGoneError  # it was kept, so it has been deleted since
-        return images[0]
+        return Drawn(ended, images)
+
+    def delivering(self, submitted: Submitted) -> AbstractAsyncContextManager[Delivery]:
+        """Hold a generation for the one that its answer is sent to, and note if it arrives."""
+        return self._engine.deliveries.delivering(submitted)
+
+    async def may_be_charged_for(self, guid: str) -> bool:
+        """Return whether a generation that gave no image may have been paid for."""
+        return may_be_charged_for(await self.list_attempts(guid))
 
     async def get_generation(self, guid: str) -> Generation:
         """Return the generation with exactly this GUID. Raises GenerationNotFoundError."""

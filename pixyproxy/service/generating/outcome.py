@@ -1,6 +1,6 @@
 """What attempts and generations come to: from what happened to what is told of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from pixyproxy.core.exceptions import (
     ConstraintViolationError,
     FieldFault,
     GenerationCancelledError,
+    GeneratorAccountError,
     GeneratorTimeoutError,
     PixyProxyException,
     PromptRejectedError,
@@ -23,6 +24,11 @@ from pixyproxy.core.models import (
     GenerationStatus,
     ImageDetail,
 )
+
+_TURNED_AWAY = frozenset(
+    error.code for error in (ConstraintViolationError, GeneratorAccountError, PromptRejectedError)
+)
+"""With these the model's server has looked at a call and turned it away, free of charge."""
 
 
 def end_attempt(
@@ -107,6 +113,16 @@ def describe(failure: PixyProxyException) -> GenerationError:
         code=failure.code,
         message=failure.message,
         errors=[fault.as_dict() for fault in faults] or None,
+    )
+
+
+def may_be_charged_for(attempts: Iterable[Attempt]) -> bool:
+    """Return whether any call that gave no image may have been paid for."""
+    return any(
+        attempt.part is not None
+        and attempt.may_be_charged_for
+        and attempt.error_code not in _TURNED_AWAY
+        for attempt in attempts
     )
 
 

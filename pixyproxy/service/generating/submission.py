@@ -71,12 +71,18 @@ class Submission:
 
         With `is_waited_for` the caller waits, and is refused where too many do; without
         `runs_here` it is left to a process that shares in the work.
-        With a key that the caller has sent before, return that generation. Raises
+        With a key that the caller has sent before, return that generation; for a further try of a
+        client, what an earlier one began, if its answer has reached nobody. Raises
         ConstraintViolationError, IdempotencyConflictError, OverloadedError, a StorageException,
         and GeneratorUnavailableError where a caller would wait for a server that is not there.
         """
         validate(_Key, {"idempotency_key": terms.idempotency_key})
         checked = check_request(request)
+        client_try = terms.client_try if terms.idempotency_key is None else None
+        if client_try is not None:
+            adopted = await self._dependencies.deliveries.adopt(terms.caller, client_try)
+            if adopted is not None:
+                return adopted
         # One at a time: the others find what the first has written down, and take no slot.
         key = (terms.caller, terms.idempotency_key or make_guid())
         async with self._turns.setdefault(key, asyncio.Lock()):
@@ -84,6 +90,7 @@ class Submission:
                 caller=terms.caller,
                 fingerprint=_fingerprint(checked),
                 idempotency_key=terms.idempotency_key,
+                request_key=client_try.request_key if client_try is not None else None,
             )
             known = await self._find_known(origin)
             if known is not None:
@@ -92,12 +99,21 @@ class Submission:
             new = self._submit_new(
                 checked, origin, is_waited_for=is_waited_for, runs_here=runs_here
             )
-            return await asyncio.shield(asyncio.create_task(new))
+            begun = asyncio.create_task(new)
+            try:
+                return await asyncio.shield(begun)
+            except asyncio.CancelledError:
+                begun.add_done_callback(self._stop_waiting)
+                raise
 
     async def check_queue(self, context: DatabaseContext, more: int = 0) -> None:
         """Raise OverloadedError where as many generations are queued as may be, and `more`."""
         if await self._generations.count_queued(context) >= self._limits.max_queued + more:
             raise OverloadedError(retry_after_s=OVERLOADED_RETRY_AFTER_S)
+
+    def _stop_waiting(self, begun: asyncio.Task[Submitted]) -> None:
+        if not begun.cancelled() and begun.exception() is None:
+            self._state.waiting.pop(begun.result().generation.guid, None)
 
     async def _submit_new(
         self, create: GenerationCreate, origin: Origin, *, is_waited_for: bool, runs_here: bool
@@ -157,7 +173,7 @@ class Submission:
             record, self._dependencies, self._limits, self._state, is_waited_for=is_waited_for
         )
         self._state.launch(generation.guid, run.run(first))
-        return Submitted(generation, replayed=False)
+        return _begun(generation, origin)
 
     async def _submit_queued(
         self, generation: Generation, origin: Origin, *, is_waited_for: bool
@@ -182,7 +198,7 @@ class Submission:
         if is_waited_for:
             waiting[generation.guid] = True
         self._state.wake()
-        return Submitted(generation, replayed=False)
+        return _begun(generation, origin)
 
     async def _find_known(self, origin: Origin) -> Generation | None:
         """Return what the caller's key was sent with before, if there is a key and it was."""
@@ -264,6 +280,10 @@ def check_request(request: ImageDetailCreate) -> GenerationCreate:
         return validate(GenerationCreate, request)
     prompt = {name: value for name, value in request if name in ImageDetailCreate.model_fields}
     return validate(GenerationCreate, prompt)
+
+
+def _begun(generation: Generation, origin: Origin) -> Submitted:
+    return Submitted(generation, replayed=False, is_tracked=origin.request_key is not None)
 
 
 def _fingerprint(create: GenerationCreate) -> str:

@@ -67,7 +67,8 @@ class ImageFetcher:
         backoff_s: float = 0.3,
         resolve: Resolver = resolve,
     ) -> None:
-        self._base_origin = _origin(httpx2.URL(base_url)) if base_url else None
+        self._base_url = httpx2.URL(base_url) if base_url else None
+        self._base_origin = _origin(self._base_url) if self._base_url else None
         self._api_key = api_key
         self._allow = frozenset(map(parse_allowed, allow))
         self._max_redirects = max_redirects
@@ -82,7 +83,9 @@ class ImageFetcher:
         await self._transport.aclose()
 
     async def fetch(self, url: str) -> bytes:
-        """Give the body found at `url`. The caller sets the deadline of the whole.
+        """Give the body found at `url`, which may be a path at the model's server.
+
+        The caller sets the deadline of the whole.
 
         The image is paid for, so what may pass (no connection, a cut answer, a 408, 425,
         429 or 5xx) is tried three times; then it is a GeneratorUnavailableError. A URL that may
@@ -108,13 +111,18 @@ class ImageFetcher:
         )
 
     async def _follow(self, text: str) -> bytes:
-        url = _parse(text)
+        url = _parse(self._absolute(text))
         for _ in range(self._max_redirects + 1):
             response_or_next = await self._hop(url)
             if isinstance(response_or_next, bytes):
                 return response_or_next
             url = response_or_next
         raise _FetchError("too-many-redirects", _host(url))
+
+    def _absolute(self, text: str) -> str:
+        """Return the URL of a path at the model's server, which some give for an image."""
+        is_path = text.startswith("/") and not text.startswith("//")
+        return str(self._base_url.join(text)) if is_path and self._base_url else text
 
     async def _hop(self, url: httpx2.URL) -> bytes | httpx2.URL:
         """Give the body, or where it is said to be."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Any, Final, Protocol
 
 from pixyproxy.core.models import GenerationCreate
@@ -56,10 +57,54 @@ class ProviderAnswer:
     usage: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OfferedModel:
+    """A model that callers of this service may ask for."""
+
+    name: str
+    is_default: bool = False
+    stands_for: str | None = None
+    """The model that is asked in its place, by the operator's map."""
+    shutdown: date | None = None
+    """When its server stops drawing by it; None where it is not known to."""
+
+    @property
+    def created(self) -> int:
+        """When it came out, in seconds since 1970, where its name ends with a day; else 0."""
+        try:
+            day = date.fromisoformat(self.name[-len("2026-04-21") :])
+        except ValueError:
+            return 0
+        return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+class ModelList(Protocol):
+    """The models of a provider: by what names they are asked for, and until when."""
+
+    owner: str
+    """Whose they are, as clients of OpenAI's API show it."""
+
+    def resolve(self, name: str | None) -> str:
+        """Return the model that is asked where `name` is asked for; None: the default one."""
+
+    def offered(self) -> tuple[OfferedModel, ...]:
+        """Return the models that may be asked for, the default one first."""
+
+    def warnings(self) -> list[str]:
+        """Return what to tell the operator at start, a sentence for each model."""
+
+    def verdict(self) -> str:
+        """Return `ok`, or a code of what is to come of the operator's own choices."""
+
+
 class ImageProvider(Protocol):
     """Draws an image. Stateless but for its connections; safe for concurrent use."""
 
     name: str
+
+    @property
+    def models(self) -> ModelList:
+        """What may be asked for."""
 
     def describe(self) -> str:
         """Say for people what draws, in a few words and without any secret."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
 from pixyproxy.core.models import GenerationCreate
 from pixyproxy.core.parameters import ASKED_FOR
+from pixyproxy.service.providers import OfferedModel
 from pixyproxy.service.providers.profiles import (
     DALL_E_2,
     DALL_E_3,
@@ -72,18 +73,6 @@ def known_model(name: str) -> KnownModel | None:
     return KNOWN_MODELS.get(match[1]) if match else None
 
 
-@dataclass(frozen=True, slots=True)
-class OfferedModel:
-    """A model that callers of this service may ask for."""
-
-    name: str
-    is_default: bool = False
-    stands_for: str | None = None
-    """The model that is asked in its place, by the operator's map."""
-    shutdown: date | None = None
-    """When OpenAI's own server stops drawing by it; None where it is not known to."""
-
-
 def today() -> date:
     """Return the day, in UTC."""
     return datetime.now(UTC).date()
@@ -106,8 +95,8 @@ class ModelNames:
         self.default_model = default_model
         self._map = model_map
         self._today = today
-        host = urlsplit(base_url or DEFAULT_BASE_URL).hostname
-        self.is_openai = host == urlsplit(DEFAULT_BASE_URL).hostname
+        self.owner = urlsplit(base_url or DEFAULT_BASE_URL).hostname or ""
+        self.is_openai = self.owner == urlsplit(DEFAULT_BASE_URL).hostname
         """Whether the upstream is OpenAI's own."""
 
     def resolve(self, name: str | None) -> str:

@@ -91,7 +91,7 @@ class OpenAIProvider:
         if not re.fullmatch(r"[!-~]*", self._key):
             raise ValueError("The API key must be printable ASCII without spaces.")
         self._allow_gif = allow_gif
-        self._names = ModelNames(
+        self.models = ModelNames(
             default_model=default_model, base_url=base_url, model_map=model_map
         )
         self._server = base_url or "OpenAI"
@@ -123,16 +123,16 @@ class OpenAIProvider:
 
     def describe(self) -> str:
         """Name the server and the default model."""
-        return f"{self._server}, model {self._names.resolve(None)}"
+        return f"{self._server}, model {self.models.resolve(None)}"
 
     def prepare(self, image: GenerationCreate) -> GenerationRequest:
         """Check against the profile of the model asked for, or else of the default model.
 
         Where the operator's map names another model, that one is asked, in words that it knows.
         """
-        asked = image.model or self._names.default_model
-        model = self._names.resolve(image.model)
-        self._names.check(model)
+        asked = image.model or self.models.default_model
+        model = self.models.resolve(image.model)
+        self.models.check(model)
         sent = translate(image, asked, model)
         prepared = profile_for(model, allow_gif=self._allow_gif).prepare(sent, model)
         noted = note_asked_for(image, sent, asked, model)
@@ -254,7 +254,7 @@ class OpenAIProvider:
             for model in (listed if isinstance(listed, list) else ())
             if isinstance(model, dict) and self._is_readable(model.get("id"))
         ]
-        default = self._names.resolve(None)
+        default = self.models.resolve(None)
         if models and default not in models:
             some = ", ".join(models[:_MODELS_TOLD])
             raise GeneratorAccountError(

@@ -30,6 +30,7 @@ _MAX_LARGE_JSON_PARTS = 100_000
 _MAX_LENIENT_BYTES = MAX_ANSWER_BYTES // 2  # the standard library needs text, orjson does not
 _MAX_URL_CHARS = 8192
 _LISTS = ("data", "images")
+"""What the list of images is called: by OpenAI, and by some that follow it."""
 _BASE64_FIELDS = ("b64_json", "b64", "image", "image_base64")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _BASE64_KEY = re.compile(rb'"b64_json"\s*:\s*"')

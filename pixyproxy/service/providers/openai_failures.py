@@ -16,6 +16,7 @@ import httpx2
 from pixyproxy.core.exceptions import (
     BadGeneratorResponseError,
     ConstraintViolationError,
+    FaultKind,
     FieldFault,
     GeneratorAccountError,
     GeneratorBusyError,
@@ -23,6 +24,7 @@ from pixyproxy.core.exceptions import (
     GeneratorUnavailableError,
     PixyProxyException,
     PromptRejectedError,
+    UnknownModelError,
 )
 from pixyproxy.service.outbound import ResponseTooLargeError
 from pixyproxy.service.providers.profiles import PARAMETERS
@@ -36,15 +38,14 @@ _REJECTED = frozenset(
         "responsibleaipolicyviolation",  # Azure, as the inner error's code
     }
 )
-_ACCOUNT = frozenset(
+_UNKNOWN_MODEL = frozenset({"deploymentnotfound", "model_not_found"})
+_ACCOUNT = _UNKNOWN_MODEL | frozenset(
     {
         "account_deactivated",
         "billing_hard_limit_reached",
         "billing_not_active",
-        "deploymentnotfound",
         "insufficient_quota",
         "invalid_api_key",
-        "model_not_found",
     }
 )
 _ACCOUNT_STATUSES = frozenset({401, 402, 403, 404, 405, 407, 410})
@@ -113,7 +114,8 @@ def failure_of_answer(
         return PromptRejectedError()
     if said & _ACCOUNT or status in _ACCOUNT_STATUSES:
         is_lost = status == HTTPStatus.NOT_FOUND and path and not said & _ACCOUNT
-        return GeneratorAccountError(_NOT_FOUND.format(path=path) if is_lost else None)
+        kind = UnknownModelError if said & _UNKNOWN_MODEL else GeneratorAccountError
+        return kind(_NOT_FOUND.format(path=path) if is_lost else None)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return GeneratorBusyError(retry_after_s=retry_after_s)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT_STATUSES:
@@ -128,7 +130,7 @@ def _fault_of(error: Mapping[str, Any]) -> FieldFault:
     if param not in ("prompt", "model", "n", *PARAMETERS):
         return FieldFault("model", "its server refuses this prompt or these parameters")
     if error.get("code") == "unknown_parameter":
-        return FieldFault(param, "this model does not know it; leave it out", ())
+        return FieldFault(param, "this model does not know it; leave it out", (), FaultKind.UNKNOWN)
     return FieldFault(param, "the model refuses this value")
 
 

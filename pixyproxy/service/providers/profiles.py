@@ -12,7 +12,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final
 
-from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
+from pixyproxy.core.exceptions import ConstraintViolationError, FaultKind, FieldFault
 from pixyproxy.core.fields import MAX_IMAGES, MAX_PROMPT_CHARS
 from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.providers import GenerationRequest
@@ -58,6 +58,7 @@ class FreeSize:
 
     max_edge: int
     max_pixels: int
+    min_pixels: int = 1
     min_edge: int = 1
     multiple_of: int = 1
     max_aspect: int | None = None
@@ -72,7 +73,7 @@ class FreeSize:
         return (
             self.min_edge <= short
             and long <= self.max_edge
-            and short * long <= self.max_pixels
+            and self.min_pixels <= short * long <= self.max_pixels
             and short % self.multiple_of == long % self.multiple_of == 0
             and (self.max_aspect is None or long <= short * self.max_aspect)
         )
@@ -83,7 +84,10 @@ class FreeSize:
             rules.append(f"both divisible by {self.multiple_of}")
         if self.max_aspect is not None:
             rules.append(f"an aspect ratio between 1:{self.max_aspect} and {self.max_aspect}:1")
-        return f"WIDTHxHEIGHT with {', '.join(rules)}, and at most {self.max_pixels:,} pixels"
+        pixels = f"at most {self.max_pixels:,}"
+        if self.min_pixels > 1:
+            pixels = f"{self.min_pixels:,} to {self.max_pixels:,}"
+        return f"WIDTHxHEIGHT with {', '.join(rules)}, and {pixels} pixels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,7 @@ class Profile:
                 "prompt",
                 f"has {len(image.prompt):,} characters; this model takes at most "
                 f"{self.max_prompt_chars:,}",
+                kind=FaultKind.TOO_LONG,
             )
         yield from self._size_faults(image.size)
         for name in CHOICES:
@@ -202,7 +207,7 @@ class Profile:
 
 
 def _unknown(name: str) -> FieldFault:
-    return FieldFault(name, "this model does not know it; leave it out", ())
+    return FieldFault(name, "this model does not know it; leave it out", (), FaultKind.UNKNOWN)
 
 
 def _choice_faults(
@@ -221,8 +226,11 @@ UNKNOWN: Final = Profile(takes_any=True)
 """A model of which nothing is known: just what the caller sets is sent, and nothing is checked."""
 
 # The SDK's "maximum supported resolution is 3840x2160" is read as pixels, and so upright too; the
-# "current pixel and edge limits" beyond it are the model's to tell.
-_UP_TO_4K = FreeSize(max_edge=3840, max_pixels=3840 * 2160, multiple_of=16, max_aspect=3)
+# "current pixel and edge limits" beyond it are the model's to tell, but for the fewest pixels:
+# Microsoft's page on the same models names them.
+_UP_TO_4K = FreeSize(
+    max_edge=3840, min_pixels=655_360, max_pixels=3840 * 2160, multiple_of=16, max_aspect=3
+)
 
 DALL_E_2: Final = Profile(
     size=("256x256", "512x512", "1024x1024"),

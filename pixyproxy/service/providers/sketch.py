@@ -12,15 +12,43 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from pixyproxy import __version__
 from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.pictures.provenance import ALGORITHMIC, PNG_XMP, make_xmp
-from pixyproxy.service.providers import GenerationRequest, ProviderAnswer, ProviderImage
+from pixyproxy.service.providers import (
+    GenerationRequest,
+    OfferedModel,
+    ProviderAnswer,
+    ProviderImage,
+)
 from pixyproxy.service.providers.profiles import SKETCH
 from pixyproxy.service.providers.sketching.canvas import Canvas
 from pixyproxy.service.providers.sketching.picture import draw
 from pixyproxy.service.providers.sketching.words import read
 
+NAME = "sketch"
 _DEFAULT_SIZE = "1024x1024"
 _XMP = make_xmp(ALGORITHMIC)
 _SATURATION = {"vivid": 1.2, "natural": 0.85}
+
+
+class SketchModels:
+    """The sketch is the one model, whatever is asked for."""
+
+    owner = "pixyproxy"
+
+    def resolve(self, name: str | None) -> str:
+        """Return the sketch's name."""
+        return NAME
+
+    def offered(self) -> tuple[OfferedModel, ...]:
+        """Return the sketch."""
+        return (OfferedModel(NAME, is_default=True),)
+
+    def warnings(self) -> list[str]:
+        """Return nothing: it never ends."""
+        return []
+
+    def verdict(self) -> str:
+        """Return `ok`."""
+        return "ok"
 
 
 class SketchProvider:
@@ -30,7 +58,8 @@ class SketchProvider:
     several images is another one, and the first is the one that would be drawn alone.
     """
 
-    name = "sketch"
+    name = NAME
+    models = SketchModels()
 
     def describe(self) -> str:
         """Say that it is no model."""

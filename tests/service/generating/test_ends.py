@@ -19,7 +19,7 @@ from tests.support import model_server as ms
 from tests.support.dead_process import DeadProcess
 from tests.support.model_server import ModelServer
 
-REQUEST = GenerationCreate(prompt="a fox", size="64x64")
+REQUEST = GenerationCreate(prompt="a fox", size="1024x640")
 
 
 class Listeners:

@@ -1,12 +1,13 @@
 """The one door: whatever way a request comes, it is checked, and one key is one request."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
 from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.core.exceptions import ConstraintViolationError
-from pixyproxy.core.models import GenerationCreate, ImageDetailCreate
+from pixyproxy.core.models import GenerationCreate, GenerationStatus, ImageDetailCreate
 from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.service import ImageGenerator
 from pixyproxy.service.generating.terms import Terms
@@ -68,3 +69,24 @@ async def test_a_key_is_checked_too(services: Services, key: str) -> None:
     with pytest.raises(ConstraintViolationError) as caught:
         await services.generations.create_image(request, Terms("me", key))
     assert [fault.field for fault in caught.value.faults] == ["idempotency_key"]
+
+
+async def test_nobody_is_thought_to_wait_who_has_gone_while_it_was_written_down(
+    services: Services,
+) -> None:
+    state = services.engine._state
+    while not state.slots.locked():
+        await state.slots.acquire()
+    submitting = services.generations.submit(ImageDetailCreate(prompt="a fox"), Terms(),
+                                             is_waited_for=True)  # fmt: skip
+    asking = asyncio.create_task(submitting)
+    async with asyncio.timeout(30):
+        while not state.waiting:
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        while state.waiting:
+            await asyncio.sleep(0.01)
+    assert asking.cancelled()
+    (generation,) = await services.generations.list_generations(page=1, size=1)
+    assert generation.status is GenerationStatus.QUEUED

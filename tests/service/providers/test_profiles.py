@@ -230,8 +230,12 @@ class TestOutputFormat:
 
 
 @pytest.mark.parametrize(
-    "size", ["auto", "16x16", "1536x864", "3840x2160", "2160x3840", "1024x1024", "48x16", "16x48"]
-)
+    "size",
+    [
+        "auto", "1024x640", "1536x864", "3840x2160", "2160x3840", "1024x1024", "1440x480",
+        "480x1440",
+    ],
+)  # fmt: skip
 def test_sizes_of_later_models(size):
     assert parameters("gpt-image-2", size=size) == {"size": size}
 
@@ -243,8 +247,11 @@ def test_sizes_of_later_models(size):
         "3856x2160",  # an edge too long
         "3840x2176",  # too many pixels
         "3840x3840",
-        "64x16",  # aspect 4:1
-        "16x64",
+        "512x512",  # too few pixels
+        "16x16",
+        "1024x624",
+        "1920x480",  # aspect 4:1
+        "480x1920",
         "0x0",
         "016x16",
         "-16x16",

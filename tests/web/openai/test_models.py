@@ -1,0 +1,49 @@
+"""GET /v1/models: the models that may be asked for."""
+
+import pytest
+
+from tests.conftest import MakeSettings, open_client
+
+
+async def test_the_sketch_is_the_only_model_without_a_server(make_settings: MakeSettings) -> None:
+    async with open_client(make_settings()) as client:
+        listed = await client.get("/v1/models")
+        one = await client.get("/openai/v1/models/sketch?api-version=preview")
+
+    sketch = {"id": "sketch", "object": "model", "created": 0, "owned_by": "pixyproxy"}
+    assert listed.json() == {"object": "list", "data": [sketch]}
+    assert one.json() == sketch
+
+
+async def test_of_a_server_that_is_not_openais_the_default_model_is_known(
+    make_settings: MakeSettings,
+) -> None:
+    settings = make_settings(openai_base_url="http://127.0.0.1:9/v1", model="Qwen/Qwen-Image")
+    async with open_client(settings) as client:
+        listed = (await client.get("/v1/models")).json()["data"]
+        plain = await client.get("/v1/models/Qwen/Qwen-Image")
+        encoded = await client.get("/v1/models/Qwen%2FQwen-Image")
+
+    assert [model["id"] for model in listed] == ["Qwen/Qwen-Image"]
+    assert plain.json() == encoded.json() == listed[0]
+
+
+@pytest.mark.parametrize("base_url", [None, "https://api.openai.com/v1"])
+async def test_of_openais_those_that_draw(
+    make_settings: MakeSettings, base_url: str | None
+) -> None:
+    settings = make_settings(
+        generator="openai", openai_base_url=base_url, openai_api_key="sk-its-own",
+        model="gpt-image-2.6-sunburst",
+    )  # fmt: skip
+    async with open_client(settings) as client:
+        listed = {model["id"]: model for model in (await client.get("/v1/models")).json()["data"]}
+
+    assert next(iter(listed)) == "gpt-image-2.6-sunburst"
+    assert listed["gpt-image-2-2026-04-21"] == {
+        "id": "gpt-image-2-2026-04-21",
+        "object": "model",
+        "created": 1776729600,
+        "owned_by": "api.openai.com",
+    }
+    assert all(type(model["created"]) is int for model in listed.values())
