@@ -111,9 +111,9 @@ def test_generate_by_a_model_server(tmp_path: Path, model_server: ModelServer) -
     assert request.json == {"model": "gpt-image-1.5", "prompt": "a fox", "quality": "low"}
 
 
-def test_migrate_twice(tmp_path: Path, database_url: str) -> None:
+def test_migrate_twice(tmp_path: Path, empty_database_url: str) -> None:
     for _ in range(2):
-        result = run(tmp_path, "migrate", database_url=database_url)
+        result = run(tmp_path, "migrate", database_url=empty_database_url)
         assert (result.returncode, result.stderr) == (0, "The database is up to date.\n")
 
 
@@ -451,18 +451,20 @@ def test_an_interrupted_generation_that_was_not_accepted_is_queued(
     assert model_server.posts == 1
 
 
-def test_migrate_leaves_another_programs_table_alone(tmp_path: Path, database_url: str) -> None:
-    url = make_url(database_url)
+def test_migrate_leaves_another_programs_table_alone(
+    tmp_path: Path, empty_database_url: str
+) -> None:
+    url = make_url(empty_database_url)
     create = "create table images(x int)"
     if url.drivername == "sqlite":
         with sqlite3.connect(str(url.database)) as connection:
             connection.execute(create)
         connection.close()
     else:
-        with _connected(database_url, database=url.database) as connection:
+        with _connected(empty_database_url, database=url.database) as connection:
             connection.cursor().execute(create)
     for _ in range(2):
-        result = run(tmp_path, "migrate", database_url=database_url)
+        result = run(tmp_path, "migrate", database_url=empty_database_url)
         assert_one_clear_line(result, "another program's table", "images", "empty database")
 
 

@@ -78,8 +78,8 @@ async def test_migrating_again_changes_nothing(database: Database, database_url:
     assert count_images(database_url) == 1
 
 
-async def test_several_processes_migrate_at_once(database_url: str) -> None:
-    processes = [start(MIGRATE, database_url) for _ in range(PROCESSES)]
+async def test_several_processes_migrate_at_once(empty_database_url: str) -> None:
+    processes = [start(MIGRATE, empty_database_url) for _ in range(PROCESSES)]
     for process in processes:
         assert process.stdin is not None
         process.stdin.write("\n")
@@ -87,25 +87,27 @@ async def test_several_processes_migrate_at_once(database_url: str) -> None:
     for process in processes:
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 0, output
-    await assert_usable(database_url)
+    await assert_usable(empty_database_url)
 
 
-async def test_an_interrupted_migration_can_be_run_again(database_url: str) -> None:
+async def test_an_interrupted_migration_can_be_run_again(empty_database_url: str) -> None:
     """The process dies before each writing statement in turn, until one run comes through."""
     deaths = 0
     while True:
-        process = start(f"import sys\n{MIGRATE_AND_DIE}\n{MIGRATE}", database_url, str(deaths))
+        process = start(
+            f"import sys\n{MIGRATE_AND_DIE}\n{MIGRATE}", empty_database_url, str(deaths)
+        )
         output, _ = process.communicate("\n", timeout=60)
         if process.returncode == 0:
             break
         assert process.returncode == 9, output
         deaths += 1
-        if make_url(database_url).drivername == "mysql":
-            await migrate_once(database_url)  # it goes on from what is there
+        if make_url(empty_database_url).drivername == "mysql":
+            await migrate_once(empty_database_url)  # it goes on from what is there
             for table in ("images", "generations", "attempts", "alembic_version"):
-                raw(database_url, f"DROP TABLE {table}")
+                raw(empty_database_url, f"DROP TABLE {table}")
     assert deaths >= 2
-    await assert_usable(database_url)
+    await assert_usable(empty_database_url)
 
 
 async def migrate_once(database_url: str) -> None:
@@ -114,12 +116,12 @@ async def migrate_once(database_url: str) -> None:
     await database.aclose()
 
 
-async def test_text_is_unicode_whatever_the_servers_default(mysql_url: str) -> None:
-    await migrate_once(mysql_url)
-    default = raw(mysql_url, "SELECT @@character_set_database")
+async def test_text_is_unicode_whatever_the_servers_default(empty_mysql_url: str) -> None:
+    await migrate_once(empty_mysql_url)
+    default = raw(empty_mysql_url, "SELECT @@character_set_database")
     assert default == [("latin1",)]
     columns = raw(
-        mysql_url,
+        empty_mysql_url,
         "SELECT column_name, collation_name FROM information_schema.columns"
         " WHERE table_schema = DATABASE() AND table_name <> 'alembic_version'"
         " AND collation_name IS NOT NULL",
