@@ -13,8 +13,9 @@ from typing import Any
 import httpx2
 from PIL import Image
 
+from tests.support.processes import ROOT
 from tests.support.programs import require_program
-from tests.support.servers import ROOT, Service
+from tests.support.servers import Service
 from tests.web.test_variants import files_of
 
 KEY = "N7mYcQ4w-tests-only-9fKz"

@@ -12,7 +12,7 @@ from pixyproxy.core.exceptions import BY_CODE, PixyProxyException
 from pixyproxy.schema.errors import INVALID_OPERATION_CODE
 from pixyproxy.settings import PREFIX, Settings
 from pixyproxy.web.errors import INTERNAL_ERROR_CODE, STATUS
-from tests.support.servers import ROOT
+from tests.support.processes import ROOT
 
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 ERRORS = (ROOT / "docs/errors.md").read_text()

@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.cli.test_cli import run
 from tests.reliability.clients import client_of, eventually, is_served
 from tests.support import model_server as ms
 from tests.support.generations import ended, submit
 from tests.support.model_server import ModelServer
 from tests.support.object_storage import ObjectStorage
+from tests.support.processes import run
 from tests.support.rows import raw
 from tests.support.servers import Service
 

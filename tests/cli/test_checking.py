@@ -10,11 +10,12 @@ from typing import Any
 
 import httpx2
 
-from tests.cli.test_cli import assert_one_clear_line, run, run_on_terminal
+from tests.cli.test_cli import assert_one_clear_line
 from tests.support.model_server import ModelServer, image, png
+from tests.support.processes import environment, run, run_on_terminal
 from tests.support.programs import require_program
 from tests.support.rows import raw
-from tests.support.servers import ROOT, Service, environment
+from tests.support.servers import Service
 
 
 def fsck(folder: Path, *options: str, **settings: object) -> tuple[int, list[dict[str, Any]]]:
@@ -160,7 +161,7 @@ def test_what_may_not_be_read_is_told(tmp_path: Path) -> None:
         result = subprocess.run(
             [*command, sys.executable, "-m", "pixyproxy", "fsck", "--json", "--repair"],
             cwd=tmp_path,
-            env=environment(min_free_mb=1) | {"PYTHONPATH": str(ROOT)},
+            env=environment(min_free_mb=1),
             capture_output=True,
             text=True,
             timeout=60,

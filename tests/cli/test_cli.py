@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,52 +24,9 @@ from sqlalchemy.engine import make_url
 from pixyproxy import __version__
 from tests.support.mariadb import MariaDB
 from tests.support.model_server import ModelServer, error, hang, image, rate_limited
+from tests.support.processes import ROOT, environment, run
 from tests.support.rows import raw
-from tests.support.servers import ROOT, Service, environment
-
-
-def run(
-    folder: Path,
-    *arguments: str,
-    variables: Mapping[str, str] | None = None,
-    stdout: int = subprocess.PIPE,
-    **settings: object,
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pixyproxy", *arguments],
-        cwd=folder,
-        env=environment(min_free_mb=1, **settings)
-        | {"PYTHONPATH": str(ROOT)}
-        | dict(variables or {}),
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def run_on_terminal(
-    folder: Path, *arguments: str, **settings: object
-) -> tuple[subprocess.CompletedProcess[str], str]:
-    """Run a command whose standard error is a terminal; also return what that has shown."""
-    terminal, side = pty.openpty()
-    try:
-        result = subprocess.run(
-            [sys.executable, "-m", "pixyproxy", *arguments],
-            cwd=folder,
-            env=environment(min_free_mb=1, **settings) | {"PYTHONPATH": str(ROOT), "TERM": "xterm"},
-            stdout=subprocess.PIPE,
-            stderr=side,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    finally:
-        os.close(side)
-    shown = os.read(terminal, 100_000).decode()
-    os.close(terminal)
-    return result, shown
+from tests.support.servers import Service
 
 
 def assert_one_clear_line(result: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -412,7 +369,7 @@ def interrupted(folder: Path, model_server: ModelServer, attempt_status: str) ->
     with subprocess.Popen(
         [sys.executable, "-m", "pixyproxy", "generate", "a fox"],
         cwd=folder,
-        env=environment(min_free_mb=1, **settings) | {"PYTHONPATH": str(ROOT)},
+        env=environment(min_free_mb=1, **settings),
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

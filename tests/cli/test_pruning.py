@@ -12,8 +12,9 @@ from pixyproxy.data.init import Database
 from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.service.pictures.rendering import Plan
 from pixyproxy.service.serving.variants import Variants
-from tests.cli.test_cli import assert_one_clear_line, run
+from tests.cli.test_cli import assert_one_clear_line
 from tests.support.model_server import picture
+from tests.support.processes import run
 from tests.support.rows import keep, make_image, raw
 from tests.support.servers import Service
 from tests.web.test_variants import files_of
