@@ -29,6 +29,8 @@ def pytest_configure() -> None:
         if name.upper().startswith(_FOREIGN):
             del os.environ[name]
     Settings.model_config["env_file"] = None
+    # Else each process that a test starts would compile the whole package anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell's background command; the processes that tests start would ignore Ctrl-C too.
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,8 +1,6 @@
 """Image URLs on a frontend's page, in a real browser."""
 
 import json
-import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +11,8 @@ from typing import Any
 import httpx2
 from PIL import Image
 
+from tests.support.browser import open_in_browser
 from tests.support.processes import ROOT
-from tests.support.programs import require_program
 from tests.support.servers import Service
 from tests.web.test_variants import files_of
 
@@ -110,26 +108,6 @@ def serve_page(pages: dict[str, str]) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
-
-
-def open_in_browser(url: str, profile: Path, *options: str) -> str:
-    """Return the page's document once its scripts have come to rest."""
-    command = [
-        require_program("chromium"),
-        "--headless",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={profile}",
-        "--virtual-time-budget=10000",
-        *(options or ["--dump-dom"]),
-        *(["--no-sandbox"] if os.geteuid() == 0 else []),
-        url,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 def test_a_frontend_on_another_origin_shows_images_and_calls_both_faces(tmp_path: Path) -> None:
