@@ -7,17 +7,29 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --universal --pyth
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet \
 	--custom-compile-command "make lock"
 
+PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
+
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check format bench lock schema clean
+.PHONY: help run test test-slow test-all mutate soak check hooks format bench lock schema clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(VENV)/run.stamp ## start the service on its embedded defaults
 	@$(BIN)/pixyproxy serve
 
-test: $(VENV)/dev.stamp ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+test: $(VENV)/dev.stamp ## run the tests that take minutes in all
+	@$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/dev.stamp ## run the others, which kill, starve and soak
+	@$(PYTEST) -m slow $(ARGS)
+
+test-all: test test-slow ## run all tests
+
+mutate: $(VENV)/dev.stamp ## change the code in small ways and see whether tests fail
+	@$(BIN)/mutmut run $(addsuffix *,$(ARGS))
+	@$(BIN)/mutmut export-cicd-stats
+	@cat mutants/mutmut-cicd-stats.json
 
 soak: $(VENV)/dev.stamp ## kill the service under load, 200 times on each database
 	@$(BIN)/python -m tests.reliability.soak $(ARGS)
@@ -27,6 +39,9 @@ check: $(VENV)/dev.stamp ## lint, check the format, the types and the architectu
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+hooks: $(VENV)/dev.stamp ## have git run what `make check` runs before each commit
+	@$(BIN)/pre-commit install
 
 format: $(VENV)/dev.stamp ## format the code and mend what the linter can
 	@$(BIN)/ruff format .
@@ -43,7 +58,7 @@ schema: $(VENV)/dev.stamp ## write schema.graphql anew
 	@$(BIN)/pixyproxy export-schema > schema.graphql
 
 clean: ## remove the virtual environment and caches; kept images stay
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis mutants
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PixyProxy needs Python 3.11 or newer; name one with PYTHON=...")'

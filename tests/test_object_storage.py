@@ -100,7 +100,30 @@ async def test_what_was_stored_without_its_row_is_found_after_a_kill(
         await eventually(is_tidy)
 
 
-async def test_a_paid_image_is_kept_when_the_store_is_back(
+async def test_a_paid_image_that_the_store_has_refused_is_kept_when_it_accepts_again(
+    service: Service, storage: ObjectStorage, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.after_release(ms.image()))
+    async with client_of(service) as client:
+        generation = await submit(client)
+        await model_server.calls_accepted(1)
+        storage.refuse()
+        model_server.release()
+
+        async def has_failed() -> bool:
+            return "cannot be kept yet: image-store-unavailable" in service.log
+
+        await eventually(has_failed)
+        running = (await client.get(f"/generation/{generation['guid']}")).json()
+        assert (running["status"], running["images"]) == ("running", [])
+        storage.accept()
+        settled = await ended(client, generation["guid"])
+        assert settled["status"] == "succeeded"
+        assert await is_served(client, settled["images"][0])
+    assert model_server.posts == 1
+
+
+async def test_a_paid_image_is_kept_when_the_store_answers_again(
     service: Service, storage: ObjectStorage, model_server: ModelServer
 ) -> None:
     model_server.answer_with(ms.after_release(ms.image()))

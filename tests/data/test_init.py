@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 
 from pixyproxy.core.exceptions import DatabaseUnavailableError, StorageFullError
 from pixyproxy.data.init import open_database
+from tests.support.programs import lacking
 from tests.support.rows import open_raw, raw
 
 SECRET = "hunter2secret"
@@ -85,7 +86,7 @@ async def test_a_refused_login_shows_no_password(mysql_url: str) -> None:
 async def test_tls_is_never_left_out(mysql_url: str, parameters: str) -> None:
     """A server (or who stands before it) that offers none gets no login."""
     if raw(mysql_url, "SELECT @@have_ssl") == [("YES",)]:
-        pytest.skip("the server offers TLS")
+        lacking("a MySQL server without TLS")
     database = open_database(f"{mysql_url}?{parameters}", pool_size=1)
     try:
         with pytest.raises(DatabaseUnavailableError) as caught:
@@ -106,7 +107,7 @@ async def test_tls_can_be_said_to_be_off(empty_mysql_url: str) -> None:
 async def test_a_unix_socket(empty_mysql_url: str) -> None:
     socket = raw(empty_mysql_url, "SELECT @@socket")[0][0]
     if not Path(socket).exists():
-        pytest.skip("the server is on another machine")
+        lacking("a MySQL server on this machine, with its socket,")
     url = make_url(empty_mysql_url)
     through_socket = f"mysql://root@localhost/{url.database}?unix_socket={socket}"
     database = open_database(through_socket, pool_size=1)

@@ -21,7 +21,7 @@ from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import ImageStoreError, StorageFullError
 from pixyproxy.core.models import ContentType
 from pixyproxy.data.files.folder import FolderStore
-from tests.support.programs import require_program
+from tests.support.programs import lacking, require_program
 
 DATA = b"\x89PNG" + bytes(range(256)) * 100
 
@@ -285,7 +285,7 @@ async def test_what_cannot_be_swept_stays_and_the_rest_is_swept(
     (folder / ".tmp" / "fedcba9876543210").mkdir()
     store.close()
     if command and await asyncio.to_thread(subprocess.call, [*command, "+i", str(left)]):
-        pytest.skip("nothing can be made immutable here")
+        lacking("a file system on which a file can be made immutable")
     try:
         with caplog.at_level(logging.WARNING):
             await other_store.sweep()
