@@ -20,10 +20,11 @@ from tests.support.servers import Service
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[ObjectStorage]:
-    """A server of this test's own."""
-    with ObjectStorage(tmp_path) as storage:
-        yield storage
+def storage(object_storage: ObjectStorage) -> Iterator[ObjectStorage]:
+    """The server, empty; it may be paused."""
+    object_storage.empty()
+    yield object_storage
+    object_storage.resume()
 
 
 @pytest.fixture
@@ -202,11 +203,12 @@ def test_images_move_there_and_back(tmp_path: Path, storage: ObjectStorage) -> N
     assert json.loads(lost.stdout.splitlines()[0])["fault"] == "missing-file"
 
 
+@pytest.mark.slow
 def test_short_programs_end_in_order(tmp_path: Path, storage: ObjectStorage) -> None:
     """The library's threads must not end the interpreter with a crash."""
     for _ in range(15):
         done = run(tmp_path, "generate", "a fox", "--size", "64x64", images=storage.url,
-                   variables=storage.variables)  # fmt: skip
+                   variables=storage.variables, anew=True)  # fmt: skip
         assert done.returncode == 0, (done.returncode, done.stderr)
 
 

@@ -93,10 +93,14 @@ class ObjectStorage:
         listed = self._client.list_objects_v2(Bucket=BUCKET, Prefix=f"{PREFIX}/")
         return [each["Key"].removeprefix(f"{PREFIX}/") for each in listed.get("Contents", ())]
 
+    def empty(self) -> None:
+        """Remove all objects."""
+        for each in self._client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+            self._client.delete_object(Bucket=BUCKET, Key=each["Key"])
+
     def refuse(self) -> None:
         """Have every write refused: the bucket is gone, with what was in it."""
-        for key in self.list_keys():
-            self.delete(key)
+        self.empty()
         self._client.delete_bucket(Bucket=BUCKET)
 
     def accept(self) -> None:

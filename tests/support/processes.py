@@ -124,18 +124,19 @@ def start(
     stdout: IO[bytes] | int = subprocess.DEVNULL,
     stderr: IO[bytes] | int = subprocess.DEVNULL,
     program: str | None = None,
+    anew: bool = False,
     **settings: object,
 ) -> Process:
     """Start `pixyproxy` with these arguments, or a program of Python.
 
-    It is forked, unless the variables may concern the interpreter or what is loaded with it, or
-    there are to be several workers, which are started anew from the interpreter's own arguments.
+    It is forked, unless it is to start `anew`, the variables may concern the interpreter or what
+    is loaded with it, or there are to be several workers: they are started as their parent was.
     """
     variables = dict(variables or {})
     full = environment(**settings) | variables
     command = ["-c", program] if program is not None else ["-m", "pixyproxy"]
     special = any(not name.startswith(_OURS) for name in variables) or "--workers" in arguments
-    if special or not hasattr(os, "pidfd_open"):
+    if anew or special or not hasattr(os, "pidfd_open"):
         return subprocess.Popen(
             [sys.executable, *command, *arguments],
             cwd=folder, env=full, stdin=stdin, stdout=stdout, stderr=stderr,
@@ -163,6 +164,7 @@ def run(
     stdout: int | None = None,
     stderr: int | None = None,
     timeout: float = 120,
+    anew: bool = False,
     **settings: object,
 ) -> subprocess.CompletedProcess[str]:
     """Run `pixyproxy` with these arguments to its end, and return what it has written."""
@@ -171,6 +173,7 @@ def run(
             *arguments,
             folder=folder,
             variables=variables,
+            anew=anew,
             stdout=out if stdout is None else stdout,
             stderr=err if stderr is None else stderr,
             **{"min_free_mb": 1, **settings},
