@@ -296,6 +296,7 @@ def interrupted(
     assert process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_what_was_killed_goes_on(archive: Archive, other: Archive, tmp_path: Path) -> None:
     pictures, export, fresh = (tmp_path / name for name in ("pictures", "export", "fresh"))
     make_pictures(pictures, 1000)

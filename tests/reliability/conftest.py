@@ -21,6 +21,14 @@ from tests.support.rows import raw
 from tests.support.servers import Service
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that kills, starves and fills up is slow; what only looks at rows is not."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here and item.path.name != "test_invariants.py":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="package")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
     """A server of these tests' own, which they may kill."""

@@ -181,6 +181,7 @@ async def test_the_document_is_served_as_it_is(
     assert re.search(r"/openapi\.json", page.text)
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing(tmp_path: Path, document: dict[str, Any]) -> None:
     config = tmp_path / "schemathesis.toml"
     config.write_text(
