@@ -3,7 +3,7 @@
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypedDict
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -14,11 +14,12 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from pixyproxy import __version__
 from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.core.exceptions import PixyProxyException
+from pixyproxy.core.urls import DOCS, GRAPHQL
 from pixyproxy.drain import drain_on_signal
 from pixyproxy.log import configure_logging
 from pixyproxy.schema.errors import graphql_body
 from pixyproxy.schema.limits import Limits
-from pixyproxy.schema.router import GRAPHQL_PATH, make_graphql_router
+from pixyproxy.schema.router import Door, make_graphql_router
 from pixyproxy.schema.sockets import Sockets
 from pixyproxy.settings import Settings
 from pixyproxy.web import (
@@ -29,20 +30,14 @@ from pixyproxy.web import (
     image_routes,
 )
 from pixyproxy.web.access import Access
-from pixyproxy.web.dependencies import authenticate, make_image_url, public
+from pixyproxy.web.content import Representations
+from pixyproxy.web.dependencies import authenticate, public, urls_of
 from pixyproxy.web.errors import AnswerErrors, ExceptionHandler
-from pixyproxy.web.limits import RequestLimits
+from pixyproxy.web.limits import RequestLimits, RequestPace
 from pixyproxy.web.openapi import complete_document
-from pixyproxy.web.protocol import RequestPace
 from pixyproxy.web.request_log import RequestLog
 from pixyproxy.web.routing import add_routes
-
-
-class State(TypedDict):
-    """What the lifespan hands to every request."""
-
-    services: Services
-    request_pace: RequestPace
+from pixyproxy.web.state import State, services_of
 
 
 def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda: None) -> FastAPI:
@@ -53,24 +48,24 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
     sockets = Sockets()
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with open_services(settings) as services:
 
             def drain() -> None:
                 sockets.drain()
-                services.generator.drain()
+                services.engine.drain()
 
             with drain_on_signal(
                 services.health,
                 drain_s=settings.drain_s,
                 grace_s=settings.shutdown_grace_s,
                 drain=drain,
-                give_up=services.generator.give_up_drawing,
+                give_up=services.engine.give_up_drawing,
             ):
-                services.generator.start()
+                services.engine.start()
                 services.housekeeping.start()
                 when_started()
-                yield State(services=services, request_pace=RequestPace(settings.request_timeout_s))
+                yield make_state(settings, services).as_lifespan_state()
 
     app = FastAPI(
         title="PixyProxy",
@@ -78,19 +73,10 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         summary="Generates images by a model and keeps them, with their prompts, for good.",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=DOCS,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.access = Access(
-        [key.get_secret_value() for key in settings.api_keys],
-        allow_anonymous=settings.allow_anonymous,
-    )
-    app.state.content_requires_key = settings.content_requires_key
-    app.state.accel_redirect = settings.accel_redirect
-    app.state.representations = content_routes.Representations()
-    app.state.public_base_url = settings.public_base_url
-    app.state.sync_wait_s = settings.sync_wait_s
-
     add_routes(
         app,
         content_routes.bare_router,  # which is asked for most, and so is looked at first
@@ -100,9 +86,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         generation_routes.router,
         health_routes.router,
         make_graphql_router(
-            authenticate=authenticate,
-            public=public,
-            make_image_url=make_image_url,
+            Door(authenticate, public, services_of, urls_of),
             limits=graphql_limits(settings),
             graphiql=settings.graphql_graphiql,
             sync_wait_s=settings.sync_wait_s,
@@ -113,7 +97,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
     )
     complete_document(app)
 
-    answer = ExceptionHandler(graphql_path=GRAPHQL_PATH, graphql_body=graphql_body)
+    answer = ExceptionHandler(graphql_body=graphql_body)
     for kind in (PixyProxyException, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
 
@@ -121,7 +105,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
     app.add_middleware(
         RequestLimits,
         max_body_bytes=settings.max_body_kib * 1024,
-        max_body_bytes_by_path={GRAPHQL_PATH: settings.graphql_max_body_kib * 1024},
+        max_body_bytes_by_path={GRAPHQL: settings.graphql_max_body_kib * 1024},
     )
     app.add_middleware(AnswerErrors, answer=answer)
     if settings.cors_origins:
@@ -149,6 +133,23 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
     app.add_middleware(RequestLog)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     return app
+
+
+def make_state(settings: Settings, services: Services) -> State:
+    """Return what every request is handed."""
+    return State(
+        services=services,
+        access=Access(
+            [key.get_secret_value() for key in settings.api_keys],
+            allow_anonymous=settings.allow_anonymous,
+        ),
+        representations=Representations(),
+        request_pace=RequestPace(settings.request_timeout_s),
+        content_requires_key=settings.content_requires_key,
+        accel_redirect=settings.accel_redirect,
+        public_base_url=settings.public_base_url,
+        sync_wait_s=settings.sync_wait_s,
+    )
 
 
 def graphql_limits(settings: Settings) -> Limits:

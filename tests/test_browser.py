@@ -14,7 +14,7 @@ from PIL import Image
 from tests.support.browser import open_in_browser
 from tests.support.processes import ROOT
 from tests.support.servers import Service
-from tests.web.test_variants import files_of
+from tests.web.test_derivatives import files_of
 
 KEY = "N7mYcQ4w-tests-only-9fKz"
 PAGE = """<!doctype html><title>A frontend</title>
