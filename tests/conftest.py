@@ -10,7 +10,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from pixyproxy.app import create_app
+from pixyproxy.app import create_app, make_state
+from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.data.init import Database, open_database
 from pixyproxy.settings import Settings
 from tests.support import programs
@@ -187,6 +188,25 @@ async def open_client(settings: Settings, **options: Any) -> AsyncIterator[httpx
         base_url = options.pop("base_url", "http://localhost:8000")
         async with httpx2.AsyncClient(transport=transport, base_url=base_url, **options) as client:
             yield client
+
+
+@asynccontextmanager
+async def open_with_services(
+    settings: Settings,
+) -> AsyncIterator[tuple[httpx2.AsyncClient, Services]]:
+    """Yield a client of an application, and the services behind it, into which faults are put."""
+    app = create_app(settings)
+    async with open_services(settings) as services:
+        state = make_state(settings, services).as_lifespan_state()
+
+        async def with_services(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": dict(state)}, receive, send)
+
+        transport = httpx2.ASGITransport(with_services)
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://localhost:8000"
+        ) as client:
+            yield client, services
 
 
 @pytest.fixture

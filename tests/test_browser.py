@@ -12,9 +12,9 @@ import httpx2
 from PIL import Image
 
 from tests.support.browser import open_in_browser
+from tests.support.files import kept_files
 from tests.support.processes import ROOT
 from tests.support.servers import Service
-from tests.web.test_derivatives import files_of
 
 KEY = "N7mYcQ4w-tests-only-9fKz"
 PAGE = """<!doctype html><title>A frontend</title>
@@ -156,7 +156,7 @@ def test_a_page_paints_before_its_images_load_and_gets_the_sizes_it_shows(tmp_pa
             decoder=(ROOT / "tests/thumbhash.js").read_text(),
         )
         document = open_in_browser(f"{frontend}/", tmp_path / "profile")
-        made = sorted(path.name for path in files_of(folder / "variants"))
+        made = sorted(path.name for path in kept_files(folder / "variants"))
         screenshot = tmp_path / "gallery.png"
         options = (f"--screenshot={screenshot}", "--window-size=1320,480")
         open_in_browser(f"{frontend}/", tmp_path / "profile", *options)

@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from tests.reliability.clients import client_of, eventually, is_served
 from tests.support import model_server as ms
+from tests.support.clients import client_of, draw, eventually, is_served
 from tests.support.generations import ended, submit
 from tests.support.model_server import ModelServer
 from tests.support.object_storage import ObjectStorage
@@ -39,13 +38,6 @@ def service(tmp_path: Path, storage: ObjectStorage, model_server: ModelServer) -
         log_level="DEBUG",
     ) as service:
         yield service
-
-
-async def draw(client: httpx2.AsyncClient, prompt: str = "a cat") -> dict:
-    answer = await client.post("/image", json={"prompt": prompt})
-    assert answer.status_code == 201, answer.text
-    image: dict = answer.json()
-    return image
 
 
 def key_of(image: dict, extension: str = "png") -> str:

@@ -6,35 +6,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import httpx2
 
-from tests.cli.test_cli import assert_one_clear_line
+from tests.support.commands import fsck, generate, path_of
 from tests.support.model_server import ModelServer, image, png
+from tests.support.problems import assert_one_clear_line
 from tests.support.processes import environment, run, run_on_terminal
 from tests.support.programs import require_program
 from tests.support.rows import raw
 from tests.support.servers import Service
-
-
-def fsck(folder: Path, *options: str, **settings: object) -> tuple[int, list[dict[str, Any]]]:
-    """Its exit status, and what it tells."""
-    result = run(folder, "fsck", "--json", *options, **settings)
-    assert result.stderr == ""
-    return result.returncode, [json.loads(line) for line in result.stdout.splitlines()]
-
-
-def generate(folder: Path, **settings: object) -> dict[str, Any]:
-    result = run(folder, "generate", "a fox", "--size", "128x96", **settings)
-    assert result.returncode == 0, result.stderr
-    detail: dict[str, Any] = json.loads(result.stdout)
-    return detail
-
-
-def path_of(folder: Path, detail: dict[str, Any], extension: str = "png") -> Path:
-    guid = detail["guid"]
-    return folder / "images" / guid[:2] / guid[2:4] / f"{guid}.{extension}"
 
 
 def test_faults_are_told_and_mended(tmp_path: Path, database_url: str) -> None:

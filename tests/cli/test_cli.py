@@ -24,18 +24,10 @@ from sqlalchemy.engine import make_url
 from pixyproxy import __version__
 from tests.support.mariadb import MariaDB
 from tests.support.model_server import ModelServer, error, hang, image, rate_limited
+from tests.support.problems import assert_one_clear_line
 from tests.support.processes import ROOT, environment, run
 from tests.support.rows import raw
 from tests.support.servers import Service
-
-
-def assert_one_clear_line(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert result.returncode != 0
-    assert not result.stdout
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("error: ")
-    for word in words:
-        assert word in line
 
 
 def test_version(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ import httpx2
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.cli.test_cli import assert_one_clear_line
 from tests.conftest import MakeSettings, open_client
 from tests.support.archives import GONE, Archive, ask, files_of, make_pictures, tar
 from tests.support.model_server import ModelServer, image, png
+from tests.support.problems import assert_one_clear_line
 from tests.support.processes import environment, run_on_terminal, start
 from tests.support.rows import raw
 from tests.support.servers import Service

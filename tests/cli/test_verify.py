@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.test_cli import assert_one_clear_line
 from tests.support.archives import Archive, make_pictures
 from tests.support.model_server import noise_png
+from tests.support.problems import assert_one_clear_line
 from tests.support.processes import environment
 
 

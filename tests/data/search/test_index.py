@@ -167,8 +167,7 @@ class Shelf:
         self.ids: dict[str, int] = {}
 
     async def fill(self, images: list[ImageDetail]) -> None:
-        await self.database.migrate()
-        async with self.database.open_context() as context:
+        async with self.database.open_context(deadline_s=60) as context:
             await context.begin_transaction()
             for image in images:
                 await self.repository.create_image(context, image)

@@ -1,4 +1,4 @@
-"""A client's view of a service process."""
+"""A client's view of the service."""
 
 import asyncio
 import hashlib
@@ -30,3 +30,11 @@ async def is_served(client: httpx2.AsyncClient, image: dict[str, Any]) -> bool:
     answer = await client.get(f"/image/{image['guid']}/content")
     digest = hashlib.sha256(answer.content).hexdigest()
     return answer.status_code == 200 and digest == image["sha256"]
+
+
+async def draw(client: httpx2.AsyncClient, prompt: str = "a cat") -> dict[str, Any]:
+    """Return a new image."""
+    answer = await client.post("/image", json={"prompt": prompt})
+    assert answer.status_code == 201, answer.text
+    image: dict[str, Any] = answer.json()
+    return image
