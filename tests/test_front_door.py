@@ -126,3 +126,14 @@ def test_prose_keeps_to_its_columns(page: Path) -> None:
 def test_editors_are_told_the_same_columns() -> None:
     text = (ROOT / ".editorconfig").read_text()
     assert set(re.findall(r"max_line_length = (\d+)", text)) == {str(COLUMNS)}
+
+
+def test_no_two_test_files_have_one_name_and_none_imports_another() -> None:
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    names = [path.name for path in files]
+    assert sorted(names) == sorted(set(names))
+    for path in files:
+        assert (
+            re.findall(r"^from tests\.[\w.]*\btest_\w+ import", path.read_text(), re.MULTILINE)
+            == []
+        )
