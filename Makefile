@@ -8,19 +8,31 @@ COMPILED := --universal --python-version 3.11 --generate-hashes --no-emit-index-
 COMPILE := $(BIN)/uv pip compile pyproject.toml --group build $(COMPILED)
 CLIENTS := $(BIN)/uv pip compile tests/clients/requirements.in $(COMPILED)
 
+PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
+
 .DEFAULT_GOAL := help
-.PHONY: help install run test soak check format bench lock schema clean
+.PHONY: help install run test test-slow test-all mutate soak check hooks format bench lock schema clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(VENV)/run.stamp ## set up what the service and the command line need
 
 run: $(VENV)/run.stamp ## start the service on its embedded defaults
 	@$(BIN)/pixyproxy serve
 
-test: $(VENV)/dev.stamp ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+test: $(VENV)/dev.stamp ## run the tests that take minutes in all
+	@$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/dev.stamp ## run the others, which kill, starve and soak
+	@$(PYTEST) -m slow $(ARGS)
+
+test-all: test test-slow ## run all tests
+
+mutate: $(VENV)/dev.stamp ## change the code in small ways and see whether tests fail
+	@$(BIN)/mutmut run $(addsuffix *,$(ARGS))
+	@$(BIN)/mutmut export-cicd-stats
+	@cat mutants/mutmut-cicd-stats.json
 
 soak: $(VENV)/dev.stamp ## kill the service under load, 200 times on each database
 	@$(BIN)/python -m tests.reliability.soak $(ARGS)
@@ -30,6 +42,9 @@ check: $(VENV)/dev.stamp ## lint, check the format, the types and the architectu
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+hooks: $(VENV)/dev.stamp ## have git run what `make check` runs before each commit
+	@$(BIN)/pre-commit install
 
 format: $(VENV)/dev.stamp ## format the code and mend what the linter can
 	@$(BIN)/ruff format .
@@ -49,7 +64,7 @@ schema: $(VENV)/dev.stamp ## write schema.graphql anew
 	@$(BIN)/pixyproxy export-schema > schema.graphql
 
 clean: ## remove the virtual environment and caches; kept images stay
-	@rm -rf $(VENV) .clients .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) .clients .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis mutants
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PixyProxy needs Python 3.11 or newer; name one with PYTHON=...")'

@@ -2,21 +2,20 @@
 
 import os
 import signal
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import pymysql
 import pytest
-from sqlalchemy.engine import make_url
 
-from pixyproxy.app import create_app
+from pixyproxy.app import create_app, make_state
+from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.data.init import Database, open_database
 from pixyproxy.settings import Settings
 from tests.support import programs
+from tests.support.databases import MySqlDatabases, SqliteTemplate
 from tests.support.mariadb import MariaDB, quick_folder
 from tests.support.model_server import ModelServer
 from tests.support.object_storage import ObjectStorage
@@ -31,6 +30,8 @@ def pytest_configure() -> None:
         if name.upper().startswith(_FOREIGN):
             del os.environ[name]
     Settings.model_config["env_file"] = None
+    # Else each process that a test starts would compile the whole package anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell's background command; the processes that tests start would ignore Ctrl-C too.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -77,37 +78,58 @@ def mysql_server_url(
         yield server.url
 
 
-@pytest.fixture
-def mysql_url(mysql_server_url: str) -> Iterator[str]:
-    """The URL of a new, empty MySQL database."""
-    url = make_url(mysql_server_url)
-    name = f"pixyproxy_{uuid.uuid4().hex}"
+@pytest.fixture(scope="session")
+def mysql_databases(mysql_server_url: str) -> Iterator[MySqlDatabases]:
+    """The databases of that server."""
+    databases = MySqlDatabases(mysql_server_url)
+    yield databases
+    databases.drop_all()
 
-    def run(statement: str) -> None:
-        with pymysql.connect(
-            host=url.host or "127.0.0.1",
-            port=url.port or 3306,
-            user=url.username,
-            password=url.password or "",
-            autocommit=True,
-        ) as connection:
-            connection.cursor().execute(statement)
 
-    # latin1, as servers may have it: the tables must not depend on the default
-    run(f"CREATE DATABASE {name} CHARACTER SET latin1")
-    yield url.set(database=name).render_as_string(hide_password=False)
-    run(f"DROP DATABASE {name}")
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
+    """What makes migrated SQLite databases."""
+    return SqliteTemplate(tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """The URL of a new SQLite database."""
+def empty_mysql_url(mysql_databases: MySqlDatabases) -> Iterator[str]:
+    """The URL of a new MySQL database without tables."""
+    with mysql_databases.empty() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_sqlite_url(tmp_path: Path) -> str:
+    """The URL of a new SQLite database without tables."""
     return f"sqlite:///{tmp_path}/pixyproxy.db"
 
 
 @pytest.fixture(params=["sqlite", "mysql"])
-def database_url(request: pytest.FixtureRequest) -> str:
+def empty_database_url(request: pytest.FixtureRequest) -> str:
     """The URL of a new, empty database: the test runs on each kind."""
+    url: str = request.getfixturevalue(f"empty_{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def mysql_url(mysql_databases: MySqlDatabases) -> Iterator[str]:
+    """The URL of a migrated MySQL database without rows."""
+    with mysql_databases.migrated() as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: SqliteTemplate, tmp_path: Path) -> str:
+    """The URL of a migrated SQLite database without rows."""
+    path = tmp_path / "pixyproxy.db"
+    sqlite_template.copy_to(path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "mysql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a migrated database without rows: the test runs on each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
@@ -116,7 +138,6 @@ def database_url(request: pytest.FixtureRequest) -> str:
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A migrated database, on each kind."""
     database = open_database(database_url, pool_size=5)
-    await database.migrate()
     yield database
     await database.aclose()
 
@@ -139,12 +160,12 @@ MakeSettings = Callable[..., Settings]
 
 
 @pytest.fixture
-def make_settings(tmp_path: Path) -> MakeSettings:
+def make_settings(sqlite_url: str, tmp_path: Path) -> MakeSettings:
     """Return what makes settings for a test: SQLite, a folder and `sketch`, unless told else."""
 
     def make(**values: Any) -> Settings:
         defaults = {
-            "database_url": f"sqlite:///{tmp_path}/pixyproxy.db",
+            "database_url": sqlite_url,
             "images": tmp_path / "images",
             "variants": tmp_path / "variants",
             "min_free_mb": 1,
@@ -167,6 +188,25 @@ async def open_client(settings: Settings, **options: Any) -> AsyncIterator[httpx
         base_url = options.pop("base_url", "http://localhost:8000")
         async with httpx2.AsyncClient(transport=transport, base_url=base_url, **options) as client:
             yield client
+
+
+@asynccontextmanager
+async def open_with_services(
+    settings: Settings,
+) -> AsyncIterator[tuple[httpx2.AsyncClient, Services]]:
+    """Yield a client of an application, and the services behind it, into which faults are put."""
+    app = create_app(settings)
+    async with open_services(settings) as services:
+        state = make_state(settings, services).as_lifespan_state()
+
+        async def with_services(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": dict(state)}, receive, send)
+
+        transport = httpx2.ASGITransport(with_services)
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://localhost:8000"
+        ) as client:
+            yield client, services
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """Image URLs on a frontend's page, in a real browser."""
 
 import json
-import os
 import re
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +12,11 @@ from typing import Any
 import httpx2
 from PIL import Image
 
+from tests.support.browser import open_in_browser
+from tests.support.files import kept_files
 from tests.support.installing import install_npm_packages
-from tests.support.programs import require_program
-from tests.support.servers import ROOT, Service
-from tests.web.test_derivatives import files_of
+from tests.support.processes import ROOT
+from tests.support.servers import Service
 
 KEY = "N7mYcQ4w-tests-only-9fKz"
 PAGE = """<!doctype html><title>A frontend</title>
@@ -114,26 +113,6 @@ def serve_page(pages: dict[str, str]) -> Iterator[str]:
         thread.join()
 
 
-def open_in_browser(url: str, profile: Path, *options: str) -> str:
-    """Return the page's document once its scripts have come to rest."""
-    command = [
-        require_program("chromium"),
-        "--headless",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        f"--user-data-dir={profile}",
-        "--virtual-time-budget=10000",
-        *(options or ["--dump-dom"]),
-        *(["--no-sandbox"] if os.geteuid() == 0 else []),
-        url,
-    ]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-
-
 def test_a_frontend_on_another_origin_shows_images_and_calls_both_faces(tmp_path: Path) -> None:
     pages: dict[str, str] = {}
     with (
@@ -180,7 +159,7 @@ def test_a_page_paints_before_its_images_load_and_gets_the_sizes_it_shows(tmp_pa
             decoder=(ROOT / "tests/thumbhash.js").read_text(),
         )
         document = open_in_browser(f"{frontend}/", tmp_path / "profile")
-        made = sorted(path.name for path in files_of(folder / "variants"))
+        made = sorted(path.name for path in kept_files(folder / "variants"))
         screenshot = tmp_path / "gallery.png"
         options = (f"--screenshot={screenshot}", "--window-size=1320,480")
         open_in_browser(f"{frontend}/", tmp_path / "profile", *options)

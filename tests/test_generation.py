@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.service import ImageGenerator
 from tests.conftest import MakeSettings, open_client
 from tests.support import model_server as ms
+from tests.support.clients import eventually
+from tests.support.files import files_in
 from tests.support.model_server import Behaviour, ModelServer
 
 KEY = "sk-the-models-own-key"
@@ -41,17 +43,6 @@ async def drawing(model_settings: MakeSettings) -> AsyncIterator[httpx2.AsyncCli
 
 async def create(client: httpx2.AsyncClient, **fields: Any) -> httpx2.Response:
     return await client.post("/image", json={"prompt": PROMPT, **fields})
-
-
-def files_in(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
-
-
-async def eventually(condition: Callable[[], Any]) -> None:
-    """Wait until `condition()`, which nothing announces, holds."""
-    async with asyncio.timeout(20):
-        while not await condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_prompt_becomes_a_kept_image(

@@ -30,9 +30,11 @@ def test_the_banner_says_where_what_and_who(tmp_path: Path, model_server: ModelS
         assert "sk-hidden" not in service.log
 
 
-def test_several_workers_on_each_database(tmp_path: Path, database_url: str) -> None:
+def test_several_workers_on_each_database(tmp_path: Path, empty_database_url: str) -> None:
     with (
-        Service(tmp_path, "--workers", "3", database_url=database_url, api_keys=KEY) as service,
+        Service(
+            tmp_path, "--workers", "3", database_url=empty_database_url, api_keys=KEY
+        ) as service,
         httpx2.Client(base_url=service.origin, trust_env=False) as client,
     ):
         client.headers["X-API-Key"] = KEY

@@ -19,8 +19,9 @@ from websockets.typing import Origin
 
 from tests.support.mariadb import free_port
 from tests.support.problems import assert_problem
+from tests.support.processes import ROOT
 from tests.support.programs import require_program
-from tests.support.servers import ROOT, Service
+from tests.support.servers import Service
 
 GUIDE = (ROOT / "docs/deployment.md").read_text()
 LOCATIONS = re.findall(r"```nginx\n(.*?)```", GUIDE, re.DOTALL)

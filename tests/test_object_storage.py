@@ -6,24 +6,24 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from tests.cli.test_cli import run
-from tests.reliability.clients import client_of, eventually, is_served
 from tests.support import model_server as ms
+from tests.support.clients import client_of, draw, eventually, is_served
 from tests.support.generations import ended, submit
 from tests.support.model_server import ModelServer
 from tests.support.object_storage import ObjectStorage
+from tests.support.processes import run
 from tests.support.rows import raw
 from tests.support.servers import Service
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[ObjectStorage]:
-    """A server of this test's own."""
-    with ObjectStorage(tmp_path) as storage:
-        yield storage
+def storage(object_storage: ObjectStorage) -> Iterator[ObjectStorage]:
+    """The server, empty; it may be paused."""
+    object_storage.empty()
+    yield object_storage
+    object_storage.resume()
 
 
 @pytest.fixture
@@ -38,13 +38,6 @@ def service(tmp_path: Path, storage: ObjectStorage, model_server: ModelServer) -
         log_level="DEBUG",
     ) as service:
         yield service
-
-
-async def draw(client: httpx2.AsyncClient, prompt: str = "a cat") -> dict:
-    answer = await client.post("/image", json={"prompt": prompt})
-    assert answer.status_code == 201, answer.text
-    image: dict = answer.json()
-    return image
 
 
 def key_of(image: dict, extension: str = "png") -> str:
@@ -100,7 +93,30 @@ async def test_what_was_stored_without_its_row_is_found_after_a_kill(
         await eventually(is_tidy)
 
 
-async def test_a_paid_image_is_kept_when_the_store_is_back(
+async def test_a_paid_image_that_the_store_has_refused_is_kept_when_it_accepts_again(
+    service: Service, storage: ObjectStorage, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.after_release(ms.image()))
+    async with client_of(service) as client:
+        generation = await submit(client)
+        await model_server.calls_accepted(1)
+        storage.refuse()
+        model_server.release()
+
+        async def has_failed() -> bool:
+            return "cannot be kept yet: image-store-unavailable" in service.log
+
+        await eventually(has_failed)
+        running = (await client.get(f"/generation/{generation['guid']}")).json()
+        assert (running["status"], running["images"]) == ("running", [])
+        storage.accept()
+        settled = await ended(client, generation["guid"])
+        assert settled["status"] == "succeeded"
+        assert await is_served(client, settled["images"][0])
+    assert model_server.posts == 1
+
+
+async def test_a_paid_image_is_kept_when_the_store_answers_again(
     service: Service, storage: ObjectStorage, model_server: ModelServer
 ) -> None:
     model_server.answer_with(ms.after_release(ms.image()))
@@ -179,11 +195,12 @@ def test_images_move_there_and_back(tmp_path: Path, storage: ObjectStorage) -> N
     assert json.loads(lost.stdout.splitlines()[0])["fault"] == "missing-file"
 
 
+@pytest.mark.slow
 def test_short_programs_end_in_order(tmp_path: Path, storage: ObjectStorage) -> None:
     """The library's threads must not end the interpreter with a crash."""
     for _ in range(15):
         done = run(tmp_path, "generate", "a fox", "--size", "64x64", images=storage.url,
-                   variables=storage.variables)  # fmt: skip
+                   variables=storage.variables, anew=True)  # fmt: skip
         assert done.returncode == 0, (done.returncode, done.stderr)
 
 

@@ -18,6 +18,7 @@ from tests.support.generations import submit
 from tests.support.graphql import data
 from tests.support.model_server import ModelServer
 from tests.support.problems import assert_problem
+from tests.support.processes import ROOT, environment
 from tests.support.servers import Service
 
 FOLLOW = """subscription($guid: ID!) {
@@ -229,8 +230,6 @@ async def test_a_model_that_openai_has_switched_off_is_told_and_refused(tmp_path
 async def test_the_command_line_sets_what_we_do_not_know(
     tmp_path: Path, model: ModelServer
 ) -> None:
-    from tests.support.servers import ROOT, environment
-
     model.requests.clear()
     model.answer_with(ms.image())
     arguments = ["--model", "flux", "--set", "seed=7", "--set", "negative_prompt=a dog"]

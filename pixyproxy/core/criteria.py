@@ -6,8 +6,7 @@ criterion demands of an image's row, and where to look for it, stands in `data/s
 
 import re
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +17,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from pixyproxy.core.enums import DescribedEnum
 from pixyproxy.core.fields import TagName, Text
 from pixyproxy.core.models import ContentType
 
@@ -27,21 +27,12 @@ MAX_TAGS = 20
 _DIMENSIONS = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})", re.ASCII)
 
 
-class Orientation(StrEnum):
+class Orientation(DescribedEnum):
     """The form of an image."""
-
-    description: str
 
     LANDSCAPE = "landscape", "Wider than high."
     PORTRAIT = "portrait", "Higher than wide."
     SQUARE = "square", "As wide as high."
-
-    def __new__(cls, value: str, description: str) -> Self:
-        """Make a member of its value and of what it means."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.description = description
-        return member
 
     @classmethod
     def of(cls, width: int, height: int) -> "Orientation":

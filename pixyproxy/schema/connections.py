@@ -12,20 +12,11 @@ from pixyproxy.core.criteria import ImageCriteria, Orientation
 from pixyproxy.core.models import ImageDetail
 from pixyproxy.core.statistics import Count
 from pixyproxy.schema.arguments import has_fields_of
+from pixyproxy.schema.enums import declare_enum
 from pixyproxy.schema.types import ImageDetailType
 from pixyproxy.service.finding.finder import Connection, Edge
 
-
-def _declare_orientations() -> None:
-    declared: Any = strawberry.enum(
-        Orientation, name="ImageOrientation", description=Orientation.__doc__
-    )
-    values = declared.__strawberry_definition__.values
-    for value, orientation in zip(values, Orientation, strict=True):
-        value.description = orientation.description
-
-
-_declare_orientations()
+declare_enum(Orientation, name="ImageOrientation")
 
 
 @strawberry.enum(description="In which order images come.")

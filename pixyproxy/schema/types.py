@@ -1,23 +1,24 @@
 """The GraphQL types. Their resolvers are given the models of core, field for field."""
 
 from collections.abc import Mapping
-from enum import Enum
 from typing import Annotated, Any, NewType
 
 import strawberry
 from strawberry import UNSET
 
+from pixyproxy.core.enums import DescribedEnum
 from pixyproxy.core.models import Generation, GenerationError, GenerationStatus, ImageDetail
 from pixyproxy.core.statistics import Stats, StatsEntry, Tag
 from pixyproxy.schema.arguments import argument, takes
 from pixyproxy.schema.context import Context, PixyInfo
+from pixyproxy.schema.enums import declare_enum
 from pixyproxy.schema.fields import shows
 from pixyproxy.service.generating.partials import PartialImage
 from pixyproxy.service.serving.derivative_requests import OPTIONS, read_request, srcset_of
 
 for _option in OPTIONS.values():
-    if issubclass(_option.kind, Enum):
-        strawberry.enum(_option.kind, description=_option.kind.__doc__)
+    if issubclass(_option.kind, DescribedEnum):
+        declare_enum(_option.kind)
 
 
 @strawberry.type(name="ImageDetail", description="A kept image: everything about it but its bytes.")

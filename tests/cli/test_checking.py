@@ -6,34 +6,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import httpx2
 
-from tests.cli.test_cli import assert_one_clear_line, run, run_on_terminal
+from tests.support.commands import fsck, generate, path_of
 from tests.support.model_server import ModelServer, image, png
+from tests.support.problems import assert_one_clear_line
+from tests.support.processes import environment, run, run_on_terminal
 from tests.support.programs import require_program
 from tests.support.rows import raw
-from tests.support.servers import ROOT, Service, environment
-
-
-def fsck(folder: Path, *options: str, **settings: object) -> tuple[int, list[dict[str, Any]]]:
-    """Its exit status, and what it tells."""
-    result = run(folder, "fsck", "--json", *options, **settings)
-    assert result.stderr == ""
-    return result.returncode, [json.loads(line) for line in result.stdout.splitlines()]
-
-
-def generate(folder: Path, **settings: object) -> dict[str, Any]:
-    result = run(folder, "generate", "a fox", "--size", "128x96", **settings)
-    assert result.returncode == 0, result.stderr
-    detail: dict[str, Any] = json.loads(result.stdout)
-    return detail
-
-
-def path_of(folder: Path, detail: dict[str, Any], extension: str = "png") -> Path:
-    guid = detail["guid"]
-    return folder / "images" / guid[:2] / guid[2:4] / f"{guid}.{extension}"
+from tests.support.servers import Service
 
 
 def test_faults_are_told_and_mended(tmp_path: Path, database_url: str) -> None:
@@ -160,7 +142,7 @@ def test_what_may_not_be_read_is_told(tmp_path: Path) -> None:
         result = subprocess.run(
             [*command, sys.executable, "-m", "pixyproxy", "fsck", "--json", "--repair"],
             cwd=tmp_path,
-            env=environment(min_free_mb=1) | {"PYTHONPATH": str(ROOT)},
+            env=environment(min_free_mb=1),
             capture_output=True,
             text=True,
             timeout=60,

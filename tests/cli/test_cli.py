@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,61 +24,10 @@ from sqlalchemy.engine import make_url
 from pixyproxy import __version__
 from tests.support.mariadb import MariaDB
 from tests.support.model_server import ModelServer, error, hang, image, rate_limited
+from tests.support.problems import assert_one_clear_line
+from tests.support.processes import ROOT, environment, run
 from tests.support.rows import raw
-from tests.support.servers import ROOT, Service, environment
-
-
-def run(
-    folder: Path,
-    *arguments: str,
-    variables: Mapping[str, str] | None = None,
-    stdout: int = subprocess.PIPE,
-    **settings: object,
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pixyproxy", *arguments],
-        cwd=folder,
-        env=environment(min_free_mb=1, **settings)
-        | {"PYTHONPATH": str(ROOT)}
-        | dict(variables or {}),
-        stdout=stdout,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def run_on_terminal(
-    folder: Path, *arguments: str, **settings: object
-) -> tuple[subprocess.CompletedProcess[str], str]:
-    """Run a command whose standard error is a terminal; also return what that has shown."""
-    terminal, side = pty.openpty()
-    try:
-        result = subprocess.run(
-            [sys.executable, "-m", "pixyproxy", *arguments],
-            cwd=folder,
-            env=environment(min_free_mb=1, **settings) | {"PYTHONPATH": str(ROOT), "TERM": "xterm"},
-            stdout=subprocess.PIPE,
-            stderr=side,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    finally:
-        os.close(side)
-    shown = os.read(terminal, 100_000).decode()
-    os.close(terminal)
-    return result, shown
-
-
-def assert_one_clear_line(result: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert result.returncode != 0
-    assert not result.stdout
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("error: ")
-    for word in words:
-        assert word in line
+from tests.support.servers import Service
 
 
 def test_version(tmp_path: Path) -> None:
@@ -111,9 +60,9 @@ def test_generate_by_a_model_server(tmp_path: Path, model_server: ModelServer) -
     assert request.json == {"model": "gpt-image-1.5", "prompt": "a fox", "quality": "low"}
 
 
-def test_migrate_twice(tmp_path: Path, database_url: str) -> None:
+def test_migrate_twice(tmp_path: Path, empty_database_url: str) -> None:
     for _ in range(2):
-        result = run(tmp_path, "migrate", database_url=database_url)
+        result = run(tmp_path, "migrate", database_url=empty_database_url)
         assert (result.returncode, result.stderr) == (0, "The database is up to date.\n")
 
 
@@ -412,7 +361,7 @@ def interrupted(folder: Path, model_server: ModelServer, attempt_status: str) ->
     with subprocess.Popen(
         [sys.executable, "-m", "pixyproxy", "generate", "a fox"],
         cwd=folder,
-        env=environment(min_free_mb=1, **settings) | {"PYTHONPATH": str(ROOT)},
+        env=environment(min_free_mb=1, **settings),
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
@@ -451,18 +400,20 @@ def test_an_interrupted_generation_that_was_not_accepted_is_queued(
     assert model_server.posts == 1
 
 
-def test_migrate_leaves_another_programs_table_alone(tmp_path: Path, database_url: str) -> None:
-    url = make_url(database_url)
+def test_migrate_leaves_another_programs_table_alone(
+    tmp_path: Path, empty_database_url: str
+) -> None:
+    url = make_url(empty_database_url)
     create = "create table images(x int)"
     if url.drivername == "sqlite":
         with sqlite3.connect(str(url.database)) as connection:
             connection.execute(create)
         connection.close()
     else:
-        with _connected(database_url, database=url.database) as connection:
+        with _connected(empty_database_url, database=url.database) as connection:
             connection.cursor().execute(create)
     for _ in range(2):
-        result = run(tmp_path, "migrate", database_url=database_url)
+        result = run(tmp_path, "migrate", database_url=empty_database_url)
         assert_one_clear_line(result, "another program's table", "images", "empty database")
 
 

@@ -11,12 +11,9 @@ from PIL import Image
 
 from pixyproxy.core.models import ContentType
 from pixyproxy.service.pictures.rendering import placeholder
-from tests.service.moving.test_foreign_metadata import AUTOMATIC
-from tests.service.moving.test_foreign_metadata import png as png_with
-from tests.service.pictures.test_check import chunk
-from tests.service.pictures.test_content_credentials import in_png, manifest_store
 from tests.support.archives import Archive
 from tests.support.model_server import picture
+from tests.support.pictures import AUTOMATIC, chunk, in_png, manifest_store, png_with
 
 
 @pytest.fixture

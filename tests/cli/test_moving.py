@@ -17,12 +17,13 @@ import httpx2
 import pytest
 from sqlalchemy.engine import make_url
 
-from tests.cli.test_cli import assert_one_clear_line, run_on_terminal
 from tests.conftest import MakeSettings, open_client
 from tests.support.archives import GONE, Archive, ask, files_of, make_pictures, tar
 from tests.support.model_server import ModelServer, image, png
+from tests.support.problems import assert_one_clear_line
+from tests.support.processes import environment, run_on_terminal, start
 from tests.support.rows import raw
-from tests.support.servers import ROOT, Service, environment
+from tests.support.servers import Service
 
 
 @pytest.fixture
@@ -95,8 +96,7 @@ def piped(archive: Archive, other: Archive) -> bytes:
 
 
 def variables(archive: Archive) -> dict[str, str]:
-    settings = environment(database_url=archive.database_url, min_free_mb=1)
-    return settings | {"PYTHONPATH": str(ROOT)}
+    return environment(database_url=archive.database_url, min_free_mb=1)
 
 
 async def test_an_export_is_the_same_after_a_move(
@@ -287,19 +287,16 @@ def interrupted(
     archive: Archive, arguments: tuple[str, ...], is_underway: Callable[[], bool]
 ) -> None:
     """Kill a command when it is underway."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "pixyproxy", *arguments],
-        cwd=archive.folder,
-        env=variables(archive),
-        stdout=subprocess.DEVNULL,
-    ) as process:
-        while not is_underway():
-            assert process.poll() is None, "it was over too soon"
-            time.sleep(0.002)
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
+    database_url = archive.database_url
+    process = start(*arguments, folder=archive.folder, database_url=database_url, min_free_mb=1)
+    while not is_underway():
+        assert process.poll() is None, "it was over too soon"
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_what_was_killed_goes_on(archive: Archive, other: Archive, tmp_path: Path) -> None:
     pictures, export, fresh = (tmp_path / name for name in ("pictures", "export", "fresh"))
     make_pictures(pictures, 1000)

@@ -12,11 +12,12 @@ from pixyproxy.data.init import Database
 from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.service.pictures.rendering import DerivativeSpec
 from pixyproxy.service.serving.derivatives import Derivatives
-from tests.cli.test_cli import assert_one_clear_line, run
+from tests.support.files import kept_files
 from tests.support.model_server import picture
+from tests.support.problems import assert_one_clear_line
+from tests.support.processes import run
 from tests.support.rows import keep, make_image, raw
 from tests.support.servers import Service
-from tests.web.test_derivatives import files_of
 
 GUID = "5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05"
 DATA = picture(320, 320, image_format="WEBP")
@@ -40,7 +41,7 @@ def test_prune_variants(tmp_path: Path, database_url: str) -> None:
             for width in (64, 320):
                 url = f"{detail['url']}?format=webp&width={width}"
                 assert httpx2.get(url, trust_env=False).status_code == 200
-        assert len(files_of(folder)) == 4
+        assert len(kept_files(folder)) == 4
         # While it runs: one image is gone, one file is by other software, one was cut off.
         raw(database_url, f"DELETE FROM images WHERE guid = '{made[0]['guid']}'")
         gone, left = (folder / each["guid"][:2] / each["guid"] for each in made)
@@ -55,7 +56,7 @@ def test_prune_variants(tmp_path: Path, database_url: str) -> None:
         assert not stale.exists()
         assert httpx2.get(made[1]["url"] + "?format=webp&width=64", trust_env=False).is_success
     assert run(tmp_path, "prune-variants", "--all", database_url=database_url).returncode == 0
-    assert files_of(folder) == []
+    assert kept_files(folder) == []
     assert (folder / ".bytes").read_text().strip() == "0"
     assert len(list((tmp_path / "images").rglob("*.png"))) == 2
 
@@ -74,7 +75,7 @@ def test_what_was_used_last_stays(tmp_path: Path) -> None:
     store.touch(GUID, "b")
     assert store.write(GUID, "f", DATA)
     # A fifth of the room is made at once, not for each file anew.
-    assert [file.name for file in files_of(store.folder)] == ["a", "b", "e", "f"]
+    assert [file.name for file in kept_files(store.folder)] == ["a", "b", "e", "f"]
     assert not store.write(GUID, "g", DATA * 6)
     assert store.path_of(GUID, "a") == f"5f/{GUID}/a"
 
@@ -85,7 +86,7 @@ def test_a_ledger_that_says_nothing_is_written_anew(tmp_path: Path) -> None:
     for text in ("", "nonsense", "999999999"):
         (tmp_path / ".bytes").write_text(text)
         assert store.write(GUID, f"b{len(text)}", DATA)
-    total = sum(file.stat().st_size for file in files_of(tmp_path))
+    total = sum(file.stat().st_size for file in kept_files(tmp_path))
     assert int((tmp_path / ".bytes").read_text()) == total
 
 
@@ -107,13 +108,13 @@ async def test_all_of_an_image_go_with_it(database: Database, tmp_path: Path) ->
     for each in (image, other):
         await derivatives.get(each, spec)
     await derivatives.remove(image.guid)
-    (file,) = files_of(store.folder)
+    (file,) = kept_files(store.folder)
     assert other.guid in str(file)
     assert int((store.folder / ".bytes").read_text()) == file.stat().st_size
     await derivatives.remove(image.guid)
     # Nor is it served from memory: it is made again where its caller has not asked first.
     await derivatives.get(image, spec)
-    assert len(files_of(store.folder)) == 2
+    assert len(kept_files(store.folder)) == 2
     await derivatives.aclose()
 
 

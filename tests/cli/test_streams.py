@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cli import assert_one_clear_line, run
-from tests.support.servers import ROOT, environment
+from tests.support.problems import assert_one_clear_line
+from tests.support.processes import environment, run
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_a_closed_stream_is_told(tmp_path: Path, command: str, told: str) -> Non
         f"{sys.executable} -m pixyproxy {command}",
         shell=True,
         cwd=tmp_path,
-        env=environment(min_free_mb=1) | {"PYTHONPATH": str(ROOT)},
+        env=environment(min_free_mb=1),
         capture_output=True,
         text=True,
         check=False,

@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.test_cli import assert_one_clear_line
 from tests.support.archives import Archive, make_pictures
 from tests.support.model_server import noise_png
-from tests.support.servers import ROOT, environment
+from tests.support.problems import assert_one_clear_line
+from tests.support.processes import environment
 
 
 def test_files_are_read_against_their_rows(tmp_path: Path, database_url: str) -> None:
@@ -60,7 +60,7 @@ def test_it_says_where_to_go_on(tmp_path: Path) -> None:
     make_pictures(tmp_path / "pictures", 1)
     (tmp_path / "pictures/large.png").write_bytes(noise_png(300_000))
     assert archive.run("import", str(tmp_path / "pictures")).returncode == 0
-    variables = environment(database_url=archive.database_url) | {"PYTHONPATH": str(ROOT)}
+    variables = environment(database_url=archive.database_url)
     first, second = archive.guids()
     archive.path(second).unlink()
     with subprocess.Popen(

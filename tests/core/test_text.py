@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pixyproxy.core.guid import make_guid
-from pixyproxy.core.text import make_filename, words
+from pixyproxy.core.text import fold_tag, make_filename, searchable, words
 
 NOW = datetime(2026, 11, 20, 9, 15, tzinfo=UTC)
 END = "-20261120T091500-0123abcd.avif"
@@ -72,3 +72,13 @@ def test_cjk_text_and_symbols_are_cut_into_characters() -> None:
     assert words("日本語のAI猫") == ["日", "本", "語", "の", "ai", "猫"]
     assert words("고양이 ㄅ ガ") == ["고", "양", "이", "ㄅ", "ガ"]
     assert words("❤\ufe0f👩🏽\u200d🚀 c☂d") == ["❤", "👩", "🚀", "c", "☂", "d"]
+
+
+def test_words_are_stored_with_a_space_on_each_side() -> None:
+    assert searchable("Red FOX, snow") == " red fox snow "
+    assert searchable("...") == "  "
+
+
+def test_tags_that_look_alike_are_one() -> None:
+    assert fold_tag("  Été\u00a0\uff21  b ") == "été a b"
+    assert fold_tag("ete") != fold_tag("été"), "accents count: a tag is a name"

@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 
 from pixyproxy.core.exceptions import DatabaseUnavailableError, StorageFullError
 from pixyproxy.data.init import open_database
+from tests.support.programs import lacking
 from tests.support.rows import open_raw, raw
 
 SECRET = "hunter2secret"
@@ -50,21 +51,21 @@ def test_an_unusable_url_is_a_clear_error_without_the_password(url: str, reason:
 
 
 @pytest.mark.parametrize("password", ["p%40ss%2Fw%3Ard%3F%23", "%25%20ä", "plain"])
-async def test_passwords_with_special_characters(mysql_url: str, password: str) -> None:
-    user = "u" + make_url(mysql_url).database[-20:]  # type: ignore[index]
-    url = make_url(mysql_url)
+async def test_passwords_with_special_characters(empty_mysql_url: str, password: str) -> None:
+    user = "u" + make_url(empty_mysql_url).database[-20:]  # type: ignore[index]
+    url = make_url(empty_mysql_url)
     written = make_url(f"mysql://{user}:{password}@{url.host}:{url.port}/{url.database}")
     quoted = str(written.password).replace("'", "''")
-    raw(mysql_url, f"CREATE USER {user}@'%' IDENTIFIED BY '{quoted}'")
+    raw(empty_mysql_url, f"CREATE USER {user}@'%' IDENTIFIED BY '{quoted}'")
     try:
-        raw(mysql_url, f"GRANT ALL ON {url.database}.* TO {user}@'%'")
+        raw(empty_mysql_url, f"GRANT ALL ON {url.database}.* TO {user}@'%'")
         text = f"mysql://{user}:{password}@{url.host}:{url.port}/{url.database}"
         database = open_database(text, pool_size=1)
         await database.migrate()
         await database.check()
         await database.aclose()
     finally:
-        raw(mysql_url, f"DROP USER {user}@'%'")
+        raw(empty_mysql_url, f"DROP USER {user}@'%'")
 
 
 async def test_a_refused_login_shows_no_password(mysql_url: str) -> None:
@@ -85,7 +86,7 @@ async def test_a_refused_login_shows_no_password(mysql_url: str) -> None:
 async def test_tls_is_never_left_out(mysql_url: str, parameters: str) -> None:
     """A server (or who stands before it) that offers none gets no login."""
     if raw(mysql_url, "SELECT @@have_ssl") == [("YES",)]:
-        pytest.skip("the server offers TLS")
+        lacking("a MySQL server without TLS")
     database = open_database(f"{mysql_url}?{parameters}", pool_size=1)
     try:
         with pytest.raises(DatabaseUnavailableError) as caught:
@@ -95,19 +96,19 @@ async def test_tls_is_never_left_out(mysql_url: str, parameters: str) -> None:
     assert "TLS" in str(caught.value.__cause__)
 
 
-async def test_tls_can_be_said_to_be_off(mysql_url: str) -> None:
+async def test_tls_can_be_said_to_be_off(empty_mysql_url: str) -> None:
     ca = ssl.get_default_verify_paths().openssl_cafile
-    database = open_database(f"{mysql_url}?ssl=false&ssl_ca={ca}", pool_size=1)
+    database = open_database(f"{empty_mysql_url}?ssl=false&ssl_ca={ca}", pool_size=1)
     await database.migrate()
     await database.check()
     await database.aclose()
 
 
-async def test_a_unix_socket(mysql_url: str) -> None:
-    socket = raw(mysql_url, "SELECT @@socket")[0][0]
+async def test_a_unix_socket(empty_mysql_url: str) -> None:
+    socket = raw(empty_mysql_url, "SELECT @@socket")[0][0]
     if not Path(socket).exists():
-        pytest.skip("the server is on another machine")
-    url = make_url(mysql_url)
+        lacking("a MySQL server on this machine, with its socket,")
+    url = make_url(empty_mysql_url)
     through_socket = f"mysql://root@localhost/{url.database}?unix_socket={socket}"
     database = open_database(through_socket, pool_size=1)
     await database.migrate()
@@ -116,8 +117,8 @@ async def test_a_unix_socket(mysql_url: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["mysql", "mariadb"])
-async def test_both_names_of_mysql(mysql_url: str, scheme: str) -> None:
-    database = open_database(mysql_url.replace("mysql", scheme, 1), pool_size=1)
+async def test_both_names_of_mysql(empty_mysql_url: str, scheme: str) -> None:
+    database = open_database(empty_mysql_url.replace("mysql", scheme, 1), pool_size=1)
     await database.migrate()
     await database.check()
     await database.aclose()
@@ -154,11 +155,11 @@ async def test_a_sqlite_disk_with_too_little_space_counts_as_full(sqlite_url: st
 
 
 async def test_a_new_sqlite_file_that_another_process_is_using_is_waited_for(
-    sqlite_url: str,
+    empty_sqlite_url: str,
 ) -> None:
     """SQLite itself does not wait when the journal's mode is to change."""
-    database = open_database(sqlite_url, pool_size=1)
-    with closing(open_raw(sqlite_url)) as other:
+    database = open_database(empty_sqlite_url, pool_size=1)
+    with closing(open_raw(empty_sqlite_url)) as other:
         other.execute("CREATE TABLE being_made (id INTEGER)")
         other.execute("BEGIN")
         other.execute("SELECT * FROM being_made")

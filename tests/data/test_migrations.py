@@ -1,8 +1,9 @@
 """Migrations: on an empty database, twice, interrupted, by several processes at once."""
 
-import subprocess
-import sys
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -11,6 +12,7 @@ from sqlalchemy.engine import make_url
 from pixyproxy.core.exceptions import DatabaseUnavailableError
 from pixyproxy.data import migrations
 from pixyproxy.data.init import Database, open_database
+from tests.support.processes import start
 from tests.support.rows import count_images, keep, make_image, raw
 
 PROCESSES = 4
@@ -44,14 +46,16 @@ def die(connection, cursor, statement, parameters, context, executemany):
 """
 
 
-def start(program: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@pytest.fixture
+def output(tmp_path: Path) -> Iterator[IO[bytes]]:
+    """What the processes write."""
+    with (tmp_path / "output").open("w+b") as file:
+        yield file
+
+
+def said(output: IO[bytes]) -> bytes:
+    output.seek(0)
+    return output.read()
 
 
 async def assert_usable(database_url: str) -> None:
@@ -78,34 +82,41 @@ async def test_migrating_again_changes_nothing(database: Database, database_url:
     assert count_images(database_url) == 1
 
 
-async def test_several_processes_migrate_at_once(database_url: str) -> None:
-    processes = [start(MIGRATE, database_url) for _ in range(PROCESSES)]
+async def test_several_processes_migrate_at_once(
+    empty_database_url: str, tmp_path: Path, output: IO[bytes]
+) -> None:
+    gate, opener = os.pipe()
+    processes = [
+        start(empty_database_url, folder=tmp_path, stdin=gate, stderr=output, program=MIGRATE)
+        for _ in range(PROCESSES)
+    ]
+    os.close(gate)
+    os.close(opener)  # for which they all wait
     for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    for process in processes:
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, output
-    await assert_usable(database_url)
+        assert process.wait(60) == 0, said(output)
+    await assert_usable(empty_database_url)
 
 
-async def test_an_interrupted_migration_can_be_run_again(database_url: str) -> None:
+async def test_an_interrupted_migration_can_be_run_again(
+    empty_database_url: str, tmp_path: Path, output: IO[bytes]
+) -> None:
     """The process dies before each writing statement in turn, until one run comes through."""
+    program = f"import sys\n{MIGRATE_AND_DIE}\n{MIGRATE}"
     deaths = 0
     while True:
-        process = start(f"import sys\n{MIGRATE_AND_DIE}\n{MIGRATE}", database_url, str(deaths))
-        output, _ = process.communicate("\n", timeout=60)
-        if process.returncode == 0:
+        process = start(
+            empty_database_url, str(deaths), folder=tmp_path, stderr=output, program=program
+        )
+        if process.wait(60) == 0:
             break
-        assert process.returncode == 9, output
+        assert process.returncode == 9, said(output)
         deaths += 1
-        if make_url(database_url).drivername == "mysql":
-            await migrate_once(database_url)  # it goes on from what is there
+        if make_url(empty_database_url).drivername == "mysql":
+            await migrate_once(empty_database_url)  # it goes on from what is there
             for table in ("images", "generations", "attempts", "alembic_version"):
-                raw(database_url, f"DROP TABLE {table}")
+                raw(empty_database_url, f"DROP TABLE {table}")
     assert deaths >= 2
-    await assert_usable(database_url)
+    await assert_usable(empty_database_url)
 
 
 async def migrate_once(database_url: str) -> None:
@@ -114,12 +125,12 @@ async def migrate_once(database_url: str) -> None:
     await database.aclose()
 
 
-async def test_text_is_unicode_whatever_the_servers_default(mysql_url: str) -> None:
-    await migrate_once(mysql_url)
-    default = raw(mysql_url, "SELECT @@character_set_database")
+async def test_text_is_unicode_whatever_the_servers_default(empty_mysql_url: str) -> None:
+    await migrate_once(empty_mysql_url)
+    default = raw(empty_mysql_url, "SELECT @@character_set_database")
     assert default == [("latin1",)]
     columns = raw(
-        mysql_url,
+        empty_mysql_url,
         "SELECT column_name, collation_name FROM information_schema.columns"
         " WHERE table_schema = DATABASE() AND table_name <> 'alembic_version'"
         " AND collation_name IS NOT NULL",

@@ -5,10 +5,10 @@ import contextlib
 import hashlib
 from pathlib import Path
 
-from tests.reliability.clients import client_of, eventually, is_served
 from tests.reliability.conftest import Serve
 from tests.reliability.faults import locked_table
 from tests.support import model_server as ms
+from tests.support.clients import client_of, eventually, is_served
 from tests.support.generations import ended, submit
 from tests.support.model_server import ModelServer
 from tests.support.rows import count_images

@@ -6,20 +6,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.cli.test_checking import fsck, path_of
-from tests.reliability.clients import client_of, eventually, is_served
 from tests.reliability.conftest import Serve
+from tests.support.clients import client_of, draw, eventually, is_served
+from tests.support.commands import fsck, path_of
 from tests.support.rows import raw
 
 IMAGES = 24
 ACKNOWLEDGED = 8
-
-
-async def draw(client: httpx2.AsyncClient) -> dict:
-    answer = await client.post("/image", json={"prompt": "a cat"})
-    assert answer.status_code == 201, answer.text
-    image: dict = answer.json()
-    return image
 
 
 def make_old(database_url: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.reliability.campaign import Campaign, Outcome
-from tests.reliability.clients import client_of, eventually, is_served
 from tests.reliability.faults import Disk, FailingFsync
 from tests.reliability.load import Load
+from tests.support.clients import client_of, eventually, is_served
 from tests.support.mariadb import MariaDB
 
 FAULT_LASTS_S = 3

@@ -9,10 +9,10 @@ import pytest
 from pixyproxy.core.models import AttemptStatus
 from pixyproxy.data.repositories.generations import GenerationRepository
 from tests.conftest import MakeSettings, open_client
-from tests.reliability.clients import client_of, eventually
 from tests.reliability.conftest import Serve
 from tests.reliability.faults import locked_table
 from tests.support import model_server as ms
+from tests.support.clients import client_of, eventually
 from tests.support.generations import ended, read_events, submit
 from tests.support.model_server import Exchange, ModelServer
 from tests.support.rows import raw

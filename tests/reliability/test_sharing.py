@@ -4,9 +4,9 @@ import asyncio
 
 import httpx2
 
-from tests.reliability.clients import client_of, is_served
 from tests.reliability.conftest import Serve
 from tests.support import model_server as ms
+from tests.support.clients import client_of, is_served
 from tests.support.generations import ended, submit
 from tests.support.model_server import ModelServer
 

@@ -13,10 +13,10 @@ from websockets.typing import Subprotocol
 
 from pixyproxy.schema.sockets import SUBPROTOCOL
 from tests.reliability.campaign import Campaign, Outcome
-from tests.reliability.clients import client_of, eventually
 from tests.reliability.conftest import Serve
 from tests.reliability.load import Load
 from tests.support import model_server as ms
+from tests.support.clients import client_of, eventually
 from tests.support.generations import ended, submit
 from tests.support.model_server import ModelServer
 from tests.support.servers import STOPPED, Service

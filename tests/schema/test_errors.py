@@ -2,20 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import httpx2
 import pytest
 
-from pixyproxy.app import create_app, make_state
-from pixyproxy.bootstrap import Services, open_services
+from pixyproxy.bootstrap import Services
 from pixyproxy.core.exceptions import DatabaseUnavailableError
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.repositories.images import ImageRepository
-from pixyproxy.settings import Settings
-from tests.conftest import MakeSettings
+from tests.conftest import MakeSettings, open_with_services
 from tests.support.graphql import data, error_of, errors_of, generate, post
 from tests.support.rows import raw
 
@@ -46,25 +42,6 @@ def put_in(services: Services, kind: type[ImageRepository]) -> None:
     """Put another repository in the place of the service's own."""
     repository = kind(services.images._repository.open_context)
     services.images._repository = services.finder._repository = repository
-
-
-@asynccontextmanager
-async def open_with_services(
-    settings: Settings,
-) -> AsyncIterator[tuple[httpx2.AsyncClient, Services]]:
-    """Yield a client of an application, and the services behind it, into which faults are put."""
-    app = create_app(settings)
-    async with open_services(settings) as services:
-        state = make_state(settings, services).as_lifespan_state()
-
-        async def with_services(scope: Any, receive: Any, send: Any) -> None:
-            await app({**scope, "state": dict(state)}, receive, send)
-
-        transport = httpx2.ASGITransport(with_services)
-        async with httpx2.AsyncClient(
-            transport=transport, base_url="http://localhost:8000"
-        ) as client:
-            yield client, services
 
 
 async def test_what_nobody_foresaw_is_masked_and_logged(

@@ -40,6 +40,8 @@ async def test_everything_is_described(client: httpx2.AsyncClient) -> None:
             check(f"{type_['name']}.{field['name']}", field)
             for argument in field["args"]:
                 check(f"{type_['name']}.{field['name']}({argument['name']})", argument)
+        for part in [*(type_["inputFields"] or ()), *(type_["enumValues"] or ())]:
+            check(f"{type_['name']}.{part['name']}", part)
     assert silent == []
     assert {"Query", "Mutation", "ImageDetail"} <= {type_["name"] for type_ in ours}
 

@@ -15,8 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from pixyproxy.schema.sockets import INIT_WITHIN_S, MAX_SUBSCRIPTIONS
-from tests.conftest import MakeSettings
-from tests.schema.test_errors import open_with_services
+from tests.conftest import MakeSettings, open_with_services
 from tests.support import model_server as ms
 from tests.support.graphql import data
 from tests.support.model_server import ModelServer

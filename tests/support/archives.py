@@ -11,9 +11,9 @@ import httpx2
 from PIL import Image
 
 from pixyproxy.settings import Settings
-from tests.cli.test_cli import run
 from tests.conftest import open_client
 from tests.support.generations import ended
+from tests.support.processes import run
 from tests.support.rows import raw
 
 GONE = "0f0e0d0c-0b0a-4999-8888-777766665555"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.processes import environment
 from tests.support.programs import require_program
-from tests.support.servers import environment
 
 
 def run(*command: object, cwd: Path, **variables: str) -> str:

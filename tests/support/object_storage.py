@@ -93,6 +93,20 @@ class ObjectStorage:
         listed = self._client.list_objects_v2(Bucket=BUCKET, Prefix=f"{PREFIX}/")
         return [each["Key"].removeprefix(f"{PREFIX}/") for each in listed.get("Contents", ())]
 
+    def empty(self) -> None:
+        """Remove all objects."""
+        for each in self._client.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+            self._client.delete_object(Bucket=BUCKET, Key=each["Key"])
+
+    def refuse(self) -> None:
+        """Have every write refused: the bucket is gone, with what was in it."""
+        self.empty()
+        self._client.delete_bucket(Bucket=BUCKET)
+
+    def accept(self) -> None:
+        """Take writes again: there is a bucket, an empty one."""
+        self._client.create_bucket(Bucket=BUCKET)
+
     def pause(self) -> None:
         """Answer nothing, as a network that is cut does."""
         self._signal("STOP")

@@ -46,7 +46,7 @@ def make_image(prompt: str = "a cat", **fields: Any) -> ImageDetail:
 
 async def keep(database: Database, *images: ImageDetail) -> None:
     """Write and commit the rows, the oldest first."""
-    async with database.open_context() as context:
+    async with database.open_context(deadline_s=60) as context:
         await context.begin_transaction()
         for image in images:
             assert await repository.create_image(context, image)

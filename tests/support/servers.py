@@ -1,32 +1,20 @@
 """The service as a real process."""
 
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from tests.support.mariadb import free_port
+from tests.support.processes import Process, start
 
 START_DEADLINE_S = 120
-ROOT = Path(__file__).parents[2]
 STOPPED = {0, -signal.SIGTERM}
 """A server that has stopped in order may still name the signal as its end."""
-
-
-def environment(**settings: object) -> dict[str, str]:
-    """This process's environment with these PIXYPROXY_ settings and no others."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith(("PIXYPROXY_", "OPENAI_", "AWS_"))
-    }
-    return kept | {f"PIXYPROXY_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 class Service:
@@ -48,9 +36,9 @@ class Service:
         self.origin = f"http://127.0.0.1:{self.port}"
         self._arguments = arguments
         self._settings = {"port": self.port, "min_free_mb": 1, "drain_s": 0, **settings}
-        self._variables = {"PYTHONPATH": str(ROOT), **(variables or {})}
+        self._variables = variables
         self._log_path = folder / "service.log"
-        self.process: subprocess.Popen[bytes]
+        self.process: Process
 
     @property
     def log(self) -> str:
@@ -64,14 +52,15 @@ class Service:
 
     def start(self) -> None:
         """Start the process and wait until it listens."""
-        command = [sys.executable, "-m", "pixyproxy", "serve", *self._arguments]
         with self._log_path.open("ab") as log:
-            self.process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=environment(**self._settings) | self._variables,
+            self.process = start(
+                "serve",
+                *self._arguments,
+                folder=self.folder,
+                variables=self._variables,
                 stdout=log,
                 stderr=log,
+                **self._settings,
             )
         deadline = time.monotonic() + START_DEADLINE_S
         while True:

@@ -13,9 +13,9 @@ from starlette.exceptions import HTTPException
 
 from pixyproxy.web.conditions import Validators, range_asked
 from tests.conftest import MakeSettings, open_client
+from tests.support.clients import draw
 from tests.support.model_server import ModelServer, image, noise_png
 from tests.support.problems import assert_problem
-from tests.web.test_content import make
 
 SMALL, LARGE = noise_png(50_000), noise_png(5_000_000)
 TAG = Validators('"tag"', datetime(2026, 11, 20, 9, 15, 0, 999_999, tzinfo=UTC))
@@ -28,7 +28,7 @@ async def served(
     """A client, the path of an image's bytes, and the bytes."""
     data = SMALL if request.param == "small" else LARGE
     model_server.answer_with(image(data=data))
-    made = await make(client)
+    made = await draw(client, "a fox")
     return client, f"/image/{made['guid']}/content", data
 
 
@@ -72,7 +72,7 @@ async def test_several_ranges_and_what_is_none_get_the_whole(
     make_settings: MakeSettings, asked: str
 ) -> None:
     async with open_client(make_settings()) as client:
-        made = await make(client)
+        made = await draw(client, "a fox")
         response = await client.get(f"/image/{made['guid']}/content", headers={"Range": asked})
     assert response.status_code == 200
     assert hashlib.sha256(response.content).hexdigest() == made["sha256"]
@@ -119,7 +119,7 @@ async def test_a_part_of_other_bytes_is_not_served(
 
 async def test_dates(make_settings: MakeSettings) -> None:
     async with open_client(make_settings()) as client:
-        made = await make(client)
+        made = await draw(client, "a fox")
         path = f"/image/{made['guid']}/content"
         first = await client.get(path)
         at = parsedate_to_datetime(first.headers["last-modified"])
@@ -162,7 +162,7 @@ def test_whatever_is_asked_a_part_lies_within(asked: str, size: int) -> None:
 @pytest.mark.parametrize("value", ["1", "true"])
 async def test_a_download_is_an_attachment(make_settings: MakeSettings, value: str) -> None:
     async with open_client(make_settings()) as client:
-        made = await make(client)
+        made = await draw(client, "a fox")
         path = f"/image/{made['guid']}/content"
         response = await client.get(f"{path}?download={value}")
         inline = await client.get(f"{path}?download=0")

@@ -15,16 +15,11 @@ from pixyproxy.core.models import ContentType
 from pixyproxy.data.files.folder import FolderStore
 from pixyproxy.web.content import content_disposition
 from tests.conftest import MakeSettings, open_client
+from tests.support.clients import draw
 from tests.support.model_server import ModelServer, image, noise_png, picture
 from tests.support.problems import assert_problem
 
 GIF, AVIF = picture(8, 8, 0, "GIF"), picture(8, 8, 0, "AVIF")
-
-
-async def make(client: httpx2.AsyncClient) -> dict:
-    response = await client.post("/image", json={"prompt": "a fox"})
-    assert response.status_code == 201, response.text
-    return response.json()
 
 
 def file_of(folder: Path, made: dict) -> Path:
@@ -48,7 +43,7 @@ async def test_the_bytes_come_back_untouched(
     client: httpx2.AsyncClient, model_server: ModelServer, data: bytes, content_type: str
 ) -> None:
     model_server.answer_with(image(data=data))
-    made = await make(client)
+    made = await draw(client, "a fox")
 
     response = await client.get(f"/image/{made['guid']}/content")
 
@@ -75,7 +70,7 @@ async def test_the_bytes_come_back_untouched(
 
 
 async def test_head_tells_the_same_without_the_bytes(client: httpx2.AsyncClient) -> None:
-    made = await make(client)
+    made = await draw(client, "a fox")
     path = f"/image/{made['guid']}/content"
 
     got, head = await client.get(path), await client.head(path)
@@ -94,7 +89,7 @@ async def test_a_client_that_has_the_bytes_is_told_so(
     make_settings: MakeSettings, method: str, if_none_match: str
 ) -> None:
     async with open_client(make_settings()) as client:
-        made = await make(client)
+        made = await draw(client, "a fox")
         path = f"/image/{made['guid']}/content"
         tag = f'"{made["sha256"]}"'
         headers = {"If-None-Match": if_none_match.format(tag=tag)}
@@ -113,7 +108,7 @@ async def test_a_client_that_has_others_gets_them(
     make_settings: MakeSettings, if_none_match: str
 ) -> None:
     async with open_client(make_settings()) as client:
-        made = await make(client)
+        made = await draw(client, "a fox")
         response = await client.get(
             f"/image/{made['guid']}/content", headers={"If-None-Match": if_none_match}
         )
@@ -151,7 +146,7 @@ async def test_a_name_beyond_ascii_is_told_in_both_ways(make_settings: MakeSetti
 async def test_a_missing_file_is_the_stores_fault(
     client: httpx2.AsyncClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = await make(client)
+    made = await draw(client, "a fox")
     file_of(tmp_path / "images", made).unlink()
 
     response = await client.get(f"/image/{made['guid']}/content")
@@ -168,7 +163,7 @@ async def test_a_missing_file_is_the_stores_fault(
 async def test_a_file_of_another_size_than_its_rows_is_not_served(
     client: httpx2.AsyncClient, tmp_path: Path, size: int
 ) -> None:
-    made = await make(client)
+    made = await draw(client, "a fox")
     file_of(tmp_path / "images", made).write_bytes(bytes(size))
     response = await client.get(f"/image/{made['guid']}/content")
     assert_problem(response, 503, "image-store-unavailable")
@@ -181,7 +176,7 @@ async def test_a_symbolic_link_is_never_followed(
 ) -> None:
     folder = tmp_path / "images"
     async with open_client(make_settings()) as client:
-        made = await make(client)
+        made = await draw(client, "a fox")
         file = file_of(folder, made)
         linked = {"file": file, "inner folder": file.parent, "outer folder": file.parent.parent}[
             step
@@ -199,7 +194,7 @@ async def test_what_is_no_file_is_not_read(
     make_settings: MakeSettings, tmp_path: Path, kind: str
 ) -> None:
     async with open_client(make_settings()) as client:
-        made = await make(client)
+        made = await draw(client, "a fox")
         file = file_of(tmp_path / "images", made)
         file.unlink()
         if kind == "folder":
@@ -234,7 +229,7 @@ async def test_an_empty_file_is_read_as_one(tmp_path: Path) -> None:
 
 
 async def test_many_read_one_image_at_once(client: httpx2.AsyncClient) -> None:
-    made = await make(client)
+    made = await draw(client, "a fox")
 
     path = f"/image/{made['guid']}/content"
     answers = await asyncio.gather(*(client.get(path) for _ in range(50)))

@@ -14,9 +14,10 @@ from pixyproxy.service.pictures import rendering
 from pixyproxy.service.serving import derivatives
 from pixyproxy.service.serving.derivative_requests import SIDES
 from tests.conftest import MakeSettings, open_client
+from tests.support.clients import draw
+from tests.support.files import kept_files
 from tests.support.model_server import ModelServer, image, picture
 from tests.support.problems import assert_problem
-from tests.web.test_content import make
 
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 WEBP_ONLY = "image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
@@ -30,17 +31,13 @@ def opened(response: httpx2.Response) -> Image.Image:
     return found
 
 
-def files_of(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*/*/*") if file.is_file() and file.name[0] != ".")
-
-
 @pytest.fixture
 async def wide(
     client: httpx2.AsyncClient, model_server: ModelServer
 ) -> tuple[httpx2.AsyncClient, str]:
     """A client, and the path of the bytes of a PNG of 1200x800."""
     model_server.answer_with(image(data=picture(1200, 800)))
-    return client, f"/image/{(await make(client))['guid']}/content"
+    return client, f"/image/{(await draw(client, 'a fox'))['guid']}/content"
 
 
 async def test_the_nearest_size_serves(wide: tuple[httpx2.AsyncClient, str]) -> None:
@@ -126,7 +123,7 @@ async def test_what_an_answer_says(wide: tuple[httpx2.AsyncClient, str]) -> None
 )  # fmt: skip
 async def test_what_cannot_be_had_is_refused(make_settings: MakeSettings, query: str) -> None:
     async with open_client(make_settings()) as client:
-        made = await make(client)
+        made = await draw(client, "a fox")
         response = await client.get(f"/image/{made['guid']}/content?{query}")
         too_many = await client.get(
             f"/image/{made['guid']}/content?" + "&".join(f"a{n}=1" for n in range(200))
@@ -152,7 +149,7 @@ async def test_a_picture_whose_file_cannot_be_decoded(
     model_server.answer_with(
         image(data=whole[:start] + nonsense + crc + whole[start + length + 4 :])
     )
-    made = await make(client)
+    made = await draw(client, "a fox")
     assert made["thumbhash"] is None
     response = await client.get(f"/image/{made['guid']}/content?width=32")
     assert_problem(response, 422, "image-unreadable")
@@ -171,7 +168,7 @@ async def test_it_is_made_once_however_many_ask(
     monkeypatch.setattr(derivatives, "render", counting)
     settings = make_settings()
     async with open_client(settings) as client, open_client(settings) as another:
-        made = await make(client)
+        made = await draw(client, "a fox")
         url = f"/image/{made['guid']}/content?width=320&format=webp"
         # Two applications on one folder are two processes to each other.
         answers = await asyncio.gather(
@@ -179,7 +176,7 @@ async def test_it_is_made_once_however_many_ask(
         )
         assert len({each.content for each in answers}) == 1
         assert len(renders) == 1
-        assert len(files_of(tmp_path / "variants")) == 1
+        assert len(kept_files(tmp_path / "variants")) == 1
     async with open_client(settings) as client:
         assert (await client.get(url)).content == answers[0].content
     assert len(renders) == 1
@@ -191,10 +188,10 @@ async def test_what_is_not_whole_on_disk_is_made_again(
 ) -> None:
     settings = make_settings()
     async with open_client(settings) as client:
-        made = await make(client)
+        made = await draw(client, "a fox")
         url = f"/image/{made['guid']}/content?width=320&format=webp"
         first = await client.get(url)
-    (file,) = files_of(tmp_path / "variants")
+    (file,) = kept_files(tmp_path / "variants")
     file.unlink()
     if fault == "a folder":
         file.mkdir()
@@ -213,19 +210,19 @@ async def test_the_bound_holds_whoever_asks_for_what(
     folder = tmp_path / "variants"
     settings = make_settings(variants_max_mb=1)
     async with open_client(settings) as client:
-        made = [await make(client) for _ in range(2)]
+        made = [await draw(client, "a fox") for _ in range(2)]
         used = f"/image/{made[0]['guid']}/content?width=64&format=png"
         await client.get(used)
-        (kept,) = files_of(folder)
+        (kept,) = kept_files(folder)
         for side in SIDES[6:]:
             for detail in made:
                 url = f"/image/{detail['guid']}/content?width={side}&height=480&format=png"
                 assert (await client.get(url)).status_code == 200
                 os.utime(kept)
-                assert sum(file.stat().st_size for file in files_of(folder)) <= 2**20
-        assert kept in files_of(folder)
+                assert sum(file.stat().st_size for file in kept_files(folder)) <= 2**20
+        assert kept in kept_files(folder)
         assert int((folder / ".bytes").read_text()) == sum(
-            file.stat().st_size for file in files_of(folder)
+            file.stat().st_size for file in kept_files(folder)
         )
 
 
@@ -237,7 +234,7 @@ async def test_what_cannot_be_kept_is_served_all_the_same(
     if how == "the folder is a file":
         (tmp_path / "variants").write_text("")
     async with open_client(settings) as client:
-        made = await make(client)
+        made = await draw(client, "a fox")
         url = f"/image/{made['guid']}/content?width=320&format=webp"
         assert opened(await client.get(url)).size == (320, 320)
 
@@ -247,7 +244,7 @@ async def test_too_many_are_refused_and_told_when_to_come_again(
 ) -> None:
     monkeypatch.setattr(derivatives, "MAX_WAITING", 1)
     async with open_client(make_settings()) as client:
-        made = await make(client)
+        made = await draw(client, "a fox")
         path = f"/image/{made['guid']}/content?format=webp&width="
         answers = await asyncio.gather(*(client.get(f"{path}{side}") for side in SIDES))
         refused = [each for each in answers if each.status_code == 503]

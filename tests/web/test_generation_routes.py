@@ -20,11 +20,11 @@ from pixyproxy.web.submission import preferences
 from tests.conftest import MakeSettings, open_client
 from tests.support import model_server as ms
 from tests.support.generations import ended, read_event, read_events, submit
+from tests.support.guids import NOT_GUIDS
 from tests.support.mariadb import MariaDB
 from tests.support.model_server import ModelServer
 from tests.support.problems import assert_problem
 from tests.support.servers import Service
-from tests.web.test_image_routes import NOT_GUIDS
 
 NO_GUID = "c8d1e6f0-2b47-4a95-9e13-6d0f8b2a7c54"
 FIELDS = {

@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from tests.conftest import MakeSettings, open_client
+from tests.support.guids import NOT_GUIDS
 from tests.support.model_server import (
     ModelServer,
     error,
@@ -38,20 +39,6 @@ FIELDS = [
     "has_content_credentials",
 ]
 RFC_3339_IN_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-NOT_GUIDS = [
-    "nothing",
-    "0",
-    "00000000-0000-4000-8000-00000000000",
-    "00000000-0000-4000-8000-0000000000000",
-    "00000000-0000-4000-8000-00000000000g",
-    "00000000000040008000000000000000",
-    "{00000000-0000-4000-8000-000000000000}",
-    "..%2f..%2fetc%2fpasswd",
-    "%00",
-    "%F0%9F%A6%8A",
-    "%ff",
-    "'%20OR%201=1--",
-]
 
 
 async def make(client: httpx2.AsyncClient, prompt: str, **parameters: object) -> dict:

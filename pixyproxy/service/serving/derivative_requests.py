@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Annotated, Any, get_type_hints
 from urllib.parse import urlencode
 
+from pixyproxy.core.enums import DescribedEnum
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
 from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.service.pictures.rendering import DerivativeSpec
@@ -24,22 +25,21 @@ _QUALITY_OF = {ContentType.AVIF: 60, ContentType.WEBP: 75, ContentType.JPEG: 75}
 _MAX_ACCEPT_CHARS = 1000
 
 
-class ImageFit(StrEnum):
+class ImageFit(DescribedEnum):
     """How an image fills a box of another shape."""
 
-    COVER = "cover"
-    CONTAIN = "contain"
+    COVER = "cover", "The box is filled, and what stands out is cut off at the edges."
+    CONTAIN = "contain", "All of the image is shown, and one side may be shorter."
 
 
-class ImageFormat(StrEnum):
+class ImageFormat(DescribedEnum):
     """The formats that an image can be had in."""
 
-    AUTO = "auto"
-    """The best that the client accepts."""
-    WEBP = "webp"
-    AVIF = "avif"
-    JPEG = "jpeg"
-    PNG = "png"
+    AUTO = "auto", "The best that the client accepts."
+    WEBP = "webp", "WebP: understood by all browsers."
+    AVIF = "avif", "AVIF: the smallest, and understood by all browsers since 2024."
+    JPEG = "jpeg", "JPEG: understood by everything; without transparency."
+    PNG = "png", "PNG: without loss, and the largest."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

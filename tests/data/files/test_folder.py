@@ -21,7 +21,8 @@ from pixyproxy.core import make_guid
 from pixyproxy.core.exceptions import ImageStoreError, MissingFileError, StorageFullError
 from pixyproxy.core.models import ContentType
 from pixyproxy.data.files.folder import FolderStore
-from tests.support.programs import require_program
+from tests.support.files import files_in
+from tests.support.programs import lacking, require_program
 
 DATA = b"\x89PNG" + bytes(range(256)) * 100
 
@@ -46,10 +47,6 @@ def other_store(folder: Path) -> FolderStore:
 
 def path_of(folder: Path, guid: str, extension: str = "png") -> Path:
     return folder / guid[:2] / guid[2:4] / f"{guid}.{extension}"
-
-
-def files_in(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if not path.is_dir()]
 
 
 @pytest.mark.parametrize("content_type", ContentType)
@@ -287,7 +284,7 @@ async def test_what_cannot_be_swept_stays_and_the_rest_is_swept(
     (folder / ".tmp" / "fedcba9876543210").mkdir()
     store.close()
     if command and await asyncio.to_thread(subprocess.call, [*command, "+i", str(left)]):
-        pytest.skip("nothing can be made immutable here")
+        lacking("a file system on which a file can be made immutable")
     try:
         with caplog.at_level(logging.WARNING):
             await other_store.sweep()

@@ -17,7 +17,7 @@ from pixyproxy.service.curating.housekeeping import Housekeeping
 from pixyproxy.service.serving import originals as image_service
 from pixyproxy.settings import Settings
 from tests.conftest import MakeSettings
-from tests.service.checking.test_fsck import Kept
+from tests.support.kept import Kept
 from tests.support.rows import count_images, keep, make_image
 
 BLOCK_SIZE = 64

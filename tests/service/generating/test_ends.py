@@ -14,9 +14,9 @@ from pixyproxy.service.generating.ends import End
 from pixyproxy.service.generating.terms import Terms
 from pixyproxy.settings import Settings
 from tests.conftest import MakeSettings
-from tests.service.checking.test_fsck import Kept
 from tests.support import model_server as ms
 from tests.support.dead_process import DeadProcess
+from tests.support.kept import Kept
 from tests.support.model_server import ModelServer
 
 REQUEST = GenerationCreate(prompt="a fox", size="1024x640")

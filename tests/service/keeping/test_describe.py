@@ -19,8 +19,8 @@ from pixyproxy.service.keeping.describe import (
     verify,
 )
 from pixyproxy.service.pictures.rendering import placeholder
-from tests.service.pictures.test_content_credentials import in_png, manifest_store
 from tests.support.model_server import picture
+from tests.support.pictures import in_png, manifest_store
 
 DATA = picture(32, 24)
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

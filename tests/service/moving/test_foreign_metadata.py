@@ -1,15 +1,13 @@
 """What other tools write into and beside their pictures."""
 
-import io
 import json
 import zlib
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from pixyproxy.service.keeping.storable import StorableImage
 from pixyproxy.service.moving.embedded_metadata import read_embedded
@@ -19,13 +17,8 @@ from pixyproxy.service.moving.foreign_metadata import (
     read_json,
     read_text,
 )
+from tests.support.pictures import AUTOMATIC, png_with, saved
 
-AUTOMATIC = """a fox, (watercolor:1.2), <lora:ink:0.8>
-in the snow
-Negative prompt: blurry,
-low quality
-Steps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7.5, Seed: 123, Size: 512x768, \
-Model hash: 879db523c3, Model: dreamshaper_8, Lora hashes: "ink: 12, x: 34", Version: v1.9.4"""
 INVOKE = {
     "app_version": "4.2.8",
     "generation_mode": "sdxl_txt2img",
@@ -74,19 +67,6 @@ xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:description><rdf:Alt>\
 </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
 
 
-def png(chunks: Mapping[str, str]) -> bytes:
-    info = PngImagePlugin.PngInfo()
-    for name, text in chunks.items():
-        info.add_text(name, text)
-    return saved("PNG", pnginfo=info)
-
-
-def saved(image_format: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (16, 16)).save(file, image_format, **options)
-    return file.getvalue()
-
-
 def with_comment(image_format: str, comment: bytes) -> bytes:
     exif = Image.Exif()
     exif[SOFTWARE] = "a web UI"
@@ -111,7 +91,7 @@ def check_automatic(found: ForeignMetadata) -> None:
 
 
 def test_automatic1111_in_png() -> None:
-    check_automatic(embedded(png({"parameters": AUTOMATIC})))
+    check_automatic(embedded(png_with({"parameters": AUTOMATIC})))
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "WEBP", "AVIF"])
@@ -140,11 +120,11 @@ def test_texts(text: str, prompt: str) -> None:
 
 def test_a_text_without_a_prompt_tells_none() -> None:
     assert read_text(" \n") is None
-    assert read_embedded(png({"parameters": "Steps: 20, Seed: 1"})) is None
+    assert read_embedded(png_with({"parameters": "Steps: 20, Seed: 1"})) is None
 
 
 def test_comfy() -> None:
-    found = embedded(png({"prompt": json.dumps(COMFY), "workflow": "{}"}))
+    found = embedded(png_with({"prompt": json.dumps(COMFY), "workflow": "{}"}))
     assert (found.prompt, found.model) == ("a fox by Comfy", "sdxl.safetensors")
     assert found.parameters == {
         "negative_prompt": "blurry",
@@ -161,7 +141,7 @@ def test_comfy_with_a_guider() -> None:
         "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "a fox in flux"}},
         "4": {"class_type": "UNETLoader", "inputs": {"unet_name": "flux1-dev"}},
     }
-    assert embedded(png({"prompt": json.dumps(graph)})).prompt == "a fox in flux"
+    assert embedded(png_with({"prompt": json.dumps(graph)})).prompt == "a fox in flux"
 
 
 def test_a_graph_that_bites_its_tail_or_is_no_json() -> None:
@@ -170,17 +150,17 @@ def test_a_graph_that_bites_its_tail_or_is_no_json() -> None:
     found = read_json(json.dumps(looping))
     assert found is None or "fox" not in found.prompt
     odd = json.dumps(COMFY).replace("156680208700286", "NaN")
-    assert embedded(png({"prompt": odd})).parameters["seed"] is None
+    assert embedded(png_with({"prompt": odd})).parameters["seed"] is None
 
 
 def test_invoke_in_its_three_ages() -> None:
-    found = embedded(png({"invokeai_metadata": json.dumps(INVOKE), "invokeai_graph": "{}"}))
+    found = embedded(png_with({"invokeai_metadata": json.dumps(INVOKE), "invokeai_graph": "{}"}))
     assert (found.prompt, found.model) == ("a fox, ink", "juggernautXL")
     assert found.parameters["seed"] == 42
-    found = embedded(png({"sd-metadata": json.dumps(OLD_INVOKE)}))
+    found = embedded(png_with({"sd-metadata": json.dumps(OLD_INVOKE)}))
     assert (found.prompt, found.model) == ("a fox in snow", "stable-diffusion-1.5")
     assert found.parameters == {"steps": 50, "seed": 7}
-    found = embedded(png({"Dream": '"a \\"sly\\" fox" -s50 -S123 -W512 -H512'}))
+    found = embedded(png_with({"Dream": '"a \\"sly\\" fox" -s50 -S123 -W512 -H512'}))
     assert found.prompt == 'a "sly" fox'
     assert found.parameters == {"options": "-s50 -S123 -W512 -H512"}
 
@@ -202,7 +182,7 @@ def test_entities_do_not_grow() -> None:
 
 
 def test_what_is_compressed_does_not_burst() -> None:
-    whole = png({})
+    whole = png_with({})
     text = b"parameters\0\0" + zlib.compress(b"fox " * 5_000_000)
     kind = b"zTXt"
     chunk = len(text).to_bytes(4, "big") + kind + text

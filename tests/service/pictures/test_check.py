@@ -1,6 +1,5 @@
 """Real files in every format, and everything that only looks like one."""
 
-import io
 import struct
 import zlib
 
@@ -17,15 +16,7 @@ from pixyproxy.service.pictures.check import (
     ImageFacts,
     check_image,
 )
-
-WIDTH, HEIGHT = 37, 21
-
-
-def encode(image_format: str, *, mode: str = "RGB", **options) -> bytes:
-    gradient = Image.linear_gradient("L").resize((WIDTH, HEIGHT)).convert(mode)
-    file = io.BytesIO()
-    gradient.save(file, image_format, **options)
-    return file.getvalue()
+from tests.support.pictures import HEIGHT, WIDTH, chunk, encode
 
 
 def more_frames(mode: str = "RGB") -> dict:
@@ -69,11 +60,6 @@ def refused(data: bytes) -> bool:
     except BadGeneratorResponseError:
         return True
     return False
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    crc = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
 
 
 def png(width: int, height: int, pixels: bytes = b"") -> bytes:

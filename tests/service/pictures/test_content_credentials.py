@@ -6,27 +6,12 @@ import httpx2
 import pytest
 
 from pixyproxy.service.pictures.check import check_image
-from tests.service.pictures.test_check import chunk, encode
+from tests.support.clients import draw
 from tests.support.graphql import data as graphql
 from tests.support.model_server import ModelServer, image, picture
-from tests.web.test_content import make
+from tests.support.pictures import C2PA_UUID, box, chunk, encode, in_png, manifest_store
 
-C2PA_UUID = bytes.fromhex("63327061 0011 0010 8000 00aa00389b71")
 BMFF_UUID = bytes.fromhex("d8fec3d6 1b0e 483c 9297 5828877ec481")
-
-
-def box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content) + 8) + kind + content
-
-
-def manifest_store(uuid: bytes = C2PA_UUID, size: int = 600) -> bytes:
-    """A JUMBF superbox as C2PA 2.2 has it (11.1.4): its description, and a box in it."""
-    return box(b"jumb", box(b"jumd", uuid + b"\x03c2pa\0") + box(b"cbor", bytes(size)))
-
-
-def in_png(store: bytes) -> bytes:
-    whole = encode("PNG")
-    return whole[:33] + chunk(b"caBX", store) + whole[33:]
 
 
 def in_jpeg(store: bytes, *, identifier: bytes = b"JP") -> bytes:
@@ -92,7 +77,7 @@ async def test_both_faces_tell(
 ) -> None:
     data = in_png(manifest_store()) if has else picture(8, 8)
     model_server.answer_with(image(data=data))
-    made = await make(client)
+    made = await draw(client, "a fox")
     assert made["has_content_credentials"] is has
     query = f'{{ image(guid: "{made["guid"]}") {{ hasContentCredentials thumbhash }} }}'
     shown = (await graphql(client, query))["image"]

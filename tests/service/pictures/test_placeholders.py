@@ -13,10 +13,10 @@ from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.service.pictures.provenance import ALGORITHMIC
 from pixyproxy.service.pictures.rendering import placeholder
 from tests.conftest import MakeSettings, open_client
-from tests.service.pictures.test_rendering import terms
+from tests.support.clients import draw
 from tests.support.model_server import ModelServer, image, picture
+from tests.support.pictures import terms
 from tests.support.rows import make_image, raw
-from tests.web.test_content import make
 
 
 @pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "GIF", "AVIF"])
@@ -25,7 +25,7 @@ async def test_an_image_is_kept_with_its_thumbhash(
 ) -> None:
     data = picture(300, 200, 0, image_format)
     model_server.answer_with(image(data=data))
-    made = await make(client)
+    made = await draw(client, "a fox")
     assert made["thumbhash"] == placeholder(data, ContentType[image_format])
     hashed = base64.b64decode(made["thumbhash"])
     assert 5 <= len(hashed) <= 32
@@ -37,7 +37,7 @@ async def test_an_image_is_kept_with_its_thumbhash(
 async def test_what_was_kept_before_reads_null(
     client: httpx2.AsyncClient, database_url: str
 ) -> None:
-    made = await make(client)
+    made = await draw(client, "a fox")
     raw(database_url, "UPDATE images SET thumbhash = NULL, has_content_credentials = NULL")
     listed = (await client.get("/image")).json()
     assert [each["guid"] for each in listed] == [made["guid"]]

@@ -1,7 +1,6 @@
 """Derivatives: sizes, colours, transparency, and what they say of themselves."""
 
 import io
-from xml.etree import ElementTree as ET
 
 import pytest
 from PIL import Image, ImageCms
@@ -11,6 +10,7 @@ from pixyproxy.core.models import ContentType
 from pixyproxy.service.pictures.provenance import ALGORITHMIC, TRAINED, make_xmp
 from pixyproxy.service.pictures.rendering import DerivativeSpec, placeholder, render
 from tests.support.model_server import bomb_png, picture
+from tests.support.pictures import terms
 
 FORMATS = [ContentType.PNG, ContentType.JPEG, ContentType.WEBP, ContentType.AVIF]
 EVERY = [*FORMATS, ContentType.GIF]
@@ -125,13 +125,6 @@ def test_what_the_original_says_of_itself_stays(content_type: ContentType) -> No
     data = encode(gradient(), ContentType.WEBP, xmp=make_xmp(ALGORITHMIC))
     made = decoded(render(data, ContentType.WEBP, DerivativeSpec(96, 64, content_type, 75)))
     assert terms(made) == [ALGORITHMIC]
-
-
-def terms(made: Image.Image) -> list[str]:
-    packet = ET.fromstring(made.info["xmp"])
-    found = packet.iter("{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType")
-    prefix = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-    return [(each.text or "").removeprefix(prefix) for each in found]
 
 
 @pytest.mark.parametrize("data", [b"", b"no image", picture(1200, 800)[:2000], bomb_png()])

@@ -14,7 +14,7 @@ import openai
 import pytest
 
 from tests.support import model_server as ms
-from tests.support.clients import run_node, run_python
+from tests.support.foreign_clients import run_node, run_python
 from tests.support.model_server import ModelServer
 from tests.support.servers import Service
 

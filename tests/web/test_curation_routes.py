@@ -6,13 +6,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.support.clients import draw
 from tests.support.problems import assert_problem
 from tests.support.rows import raw
-
-
-async def draw(client: httpx2.AsyncClient, prompt: str = "a cat") -> dict:
-    image: dict = (await client.post("/image", json={"prompt": prompt})).json()
-    return image
 
 
 async def tag(client: httpx2.AsyncClient, guid: str, *add: str, remove: tuple = ()) -> dict:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.cli.test_cli import assert_one_clear_line
 from tests.reliability.faults import Disk
 from tests.support.archives import Archive, make_pictures
+from tests.support.problems import assert_one_clear_line
 
 
 def test_an_import_onto_a_full_disk(tmp_path: Path, sqlite_url: str, small_disk: Disk) -> None:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.cli.test_cli import run
 from tests.support.mariadb import free_port
 from tests.support.model_server import ModelServer
+from tests.support.processes import run
 
 
 def lines_of(output: str) -> dict[str, tuple[str, str]]:

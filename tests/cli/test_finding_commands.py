@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_cli import assert_one_clear_line, run, run_on_terminal
+from tests.support.problems import assert_one_clear_line
+from tests.support.processes import run, run_on_terminal
 
 PROMPTS = ("a red fox", "a grey owl", "a red barn")
 
