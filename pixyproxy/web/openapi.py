@@ -104,9 +104,15 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_component(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """Make a body's schema a component, which generators call by its name; return the reference."""
+    """Make a body's schema a component, which generators call by its name; return the reference.
+
+    Defaults are told in words: openapi-typescript takes what has one for required.
+    """
     if "$ref" in schema:
         return schema
+    for field in schema["properties"].values():
+        if default := field.pop("default", None):
+            field["description"] += f" Else {default}."
     schemas[schema["title"]] = schema
     return {"$ref": f"{_COMPONENT}{schema['title']}"}
 
