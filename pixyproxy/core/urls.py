@@ -5,6 +5,7 @@ from dataclasses import dataclass
 IMAGES = "/image"
 GENERATIONS = "/generation"
 GRAPHQL = "/graphql"
+SDL = "/schema.graphql"
 DOCS = "/docs"
 
 
