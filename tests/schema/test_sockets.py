@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
-from pixyproxy.schema.sockets import INIT_WITHIN_S, MAX_SUBSCRIPTIONS
+from pixyproxy.schema.sockets import INIT_WITHIN_S, MAX_OPERATIONS
 from tests.conftest import MakeSettings
 from tests.schema.test_errors import open_with_services
 from tests.support import model_server as ms
@@ -362,8 +362,13 @@ async def test_a_refusal_is_logged_as_a_request_and_as_no_error(
             "invalid-operation",
             "only one top level field",
         ),
-        ("{ images { guid } }", "invalid-operation", "POST queries and mutations"),
-        (SUBMIT, "invalid-operation", "POST queries and mutations"),
+        ("{ images { guid ", "invalid-operation", "Syntax Error"),
+        ("{ images { nothing } }", "invalid-operation", "Cannot query field"),
+        (
+            "mutation { " + " ".join(f"a{n}: {SUBMIT[11:-1]}" for n in range(5)) + "}",
+            "invalid-operation",
+            "more than 4 generations",
+        ),
     ],
 )
 async def test_what_will_not_do_is_an_error_of_its_operation(
@@ -386,7 +391,7 @@ async def test_subscriptions_are_bounded_and_their_ids_free_again(service: Servi
     guid = post(service, SUBMIT)["submitGeneration"]["guid"]
     async with opened(service) as client:
         await client.start()
-        for number in range(MAX_SUBSCRIPTIONS):
+        for number in range(MAX_OPERATIONS):
             await client.subscribe(str(number), guid=guid)
             assert (await client.receive())["id"] == str(number)
         await client.subscribe("more", guid=guid)
