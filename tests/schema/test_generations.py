@@ -224,6 +224,22 @@ async def test_a_client_request_id_is_paid_for_once(
     assert model_server.posts == 1
 
 
+async def test_faults_of_a_generation_have_a_type(
+    client: httpx2.AsyncClient, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.error(400, "unknown_parameter", param="output_format"))
+    guid = (await submit(client, prompt="a cat"))["guid"]
+    await ended(client, guid)
+    query = """query($guid: ID!) {
+        generation(guid: $guid) { error { code errors faults { field message allowed } } }
+    }"""
+    error = (await data(client, query, {"guid": guid}))["generation"]["error"]
+    assert error["code"] == "constraint-violation"
+    (fault,), (raw_fault,) = error["faults"], error["errors"]
+    assert (fault["field"], raw_fault["field"]) == ("outputFormat", "output_format")
+    assert (fault["message"], fault["allowed"]) == (raw_fault["message"], None)
+
+
 async def test_both_faces_know_the_same_keys(
     client: httpx2.AsyncClient, model_server: ModelServer
 ) -> None:
@@ -260,7 +276,9 @@ async def test_what_is_no_client_request_id(
     client: httpx2.AsyncClient, model_server: ModelServer, id_: str
 ) -> None:
     for query in (SUBMIT, GENERATE):
-        error_of(await post(client, query, {"id": id_}), "constraint-violation")
+        error = error_of(await post(client, query, {"id": id_}), "constraint-violation")
+        assert error["extensions"]["errors"][0]["field"] == "clientRequestId"
+        assert error["message"].startswith("clientRequestId: ")
     assert model_server.posts == 0
 
 

@@ -1,4 +1,4 @@
-"""Subscriptions over WebSockets, by a real client against a real server."""
+"""GraphQL over WebSockets, by a real client against a real server."""
 
 import asyncio
 import json
@@ -385,6 +385,139 @@ async def test_what_will_not_do_is_an_error_of_its_operation(
         await client.send(type="ping", payload={"a": 1})
         assert await client.receive() == {"type": "pong"}
     assert model.posts == posts
+
+
+async def test_queries_are_answered_once(service: Service) -> None:
+    async with opened(service) as client:
+        await client.start()
+        for _ in range(2):  # the id is free again
+            await client.subscribe("q", "query($guid: ID!) { node(id: $guid) { id } }", guid=NOBODY)
+            payload = {"data": {"node": None}}
+            assert await client.receive() == {"id": "q", "type": "next", "payload": payload}
+            assert await client.receive() == {"id": "q", "type": "complete"}
+        await client.subscribe("e", "{ images(size: 0) { id } }")
+        message = await client.receive()
+        assert (message["type"], message["payload"]["data"]) == ("next", None)
+        (error,) = message["payload"]["errors"]
+        assert error["extensions"]["code"] == "constraint-violation"
+        assert await client.receive() == {"id": "e", "type": "complete"}
+
+
+async def test_persisted_queries_are_declined_over_sockets_too(service: Service) -> None:
+    async with opened(service) as client:
+        await client.start()
+        extensions = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+        await client.send(type="subscribe", id="1", payload={"extensions": extensions})
+        assert (await client.error("1"))["message"] == "PersistedQueryNotSupported"
+
+
+async def test_mutations_say_what_they_say_over_http(
+    tmp_path: Path, model_server: ModelServer
+) -> None:
+    settings = {"openai_base_url": model_server.base_url, "openai_api_key": "sk-x"}
+    mutation = """mutation {
+        a: generateImage(prompt: "a cat", clientRequestId: "order-1") { guid }
+        unseen: generateImage(prompt: "a dog") { url(width: 0) }
+        bad: generateImage(prompt: "") { guid }
+    }"""
+    with Service(tmp_path, **settings) as service:
+        async with opened(service) as client:
+            await client.start(None)
+            answers = []
+            for id_ in ("1", "2"):
+                await client.subscribe(id_, mutation)
+                answers.append((await client.receive())["payload"])
+                assert await client.receive() == {"id": id_, "type": "complete"}
+    assert "Traceback" not in service.log
+    first, again = answers
+    assert first["data"]["a"] == again["data"]["a"]
+    assert first["data"]["a"]["guid"]
+    assert (first["data"]["unseen"], first["data"]["bad"]) == (None, None)
+    assert first["extensions"].keys() == {"kept"}
+    assert len(first["extensions"]["kept"]) == 1
+    assert again["extensions"]["replayed"] == ["order-1"]
+    assert model_server.posts == 3
+
+
+TWO = 'mutation { a: generateImage(prompt: "a") { guid } b: generateImage(prompt: "b") { guid } }'
+
+
+@pytest.mark.parametrize("leaves", ["complete", "close", "close at once", "break"])
+async def test_a_mutation_goes_on_when_its_socket_closes(
+    tmp_path: Path, model_server: ModelServer, leaves: str
+) -> None:
+    """Even what it has not begun yet: the second field."""
+    model_server.answer_with(ms.after_release(ms.image()))
+    settings = {"openai_base_url": model_server.base_url, "openai_api_key": "sk-x"}
+    with Service(tmp_path, **settings) as service:
+        async with opened(service) as client:
+            await client.start(None)
+            await client.subscribe("1", TWO)
+            if leaves != "close at once":
+                async with asyncio.timeout(DEADLINE_S):
+                    while not model_server.posts:
+                        await asyncio.sleep(0.02)
+            if leaves == "complete":
+                await client.send(type="complete", id="1")
+                await client.send(type="ping")
+                assert await client.receive() == {"type": "pong"}
+            elif leaves == "break":
+                client.connection.transport.abort()
+        model_server.release()
+        await until_logged(service, "REQUEST END method=WEBSOCKET", 1)
+        response = httpx2.get(f"{service.origin}/image", trust_env=False)
+        assert sorted(image["prompt"] for image in response.json()) == ["a", "b"]
+    assert "Traceback" not in service.log
+    assert model_server.posts == 2
+
+
+async def test_a_mutation_is_answered_before_the_service_stops(
+    tmp_path: Path, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.after_release(ms.image()))
+    settings = {
+        "openai_base_url": model_server.base_url,
+        "openai_api_key": "sk-x",
+        "drain_s": 30,
+    }
+    with Service(tmp_path, **settings) as service:
+        async with opened(service) as client, opened(service) as idle:
+            await client.start(None)
+            await idle.start(None)
+            await client.subscribe("1", 'mutation { generateImage(prompt: "a cat") { guid } }')
+            async with asyncio.timeout(DEADLINE_S):
+                while not model_server.posts:
+                    await asyncio.sleep(0.02)
+            service.process.send_signal(signal.SIGTERM)
+            assert await idle.close_code() == 1001
+            model_server.release()
+            assert (await client.receive())["payload"]["data"]["generateImage"]["guid"]
+            assert await client.receive() == {"id": "1", "type": "complete"}
+            assert await client.close_code() == 1001
+        service.process.send_signal(signal.SIGTERM)
+    assert "Traceback" not in service.log
+
+
+async def test_mutations_that_nobody_waits_for_are_bounded(
+    tmp_path: Path, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.after_release(ms.image()))
+    settings = {
+        "openai_base_url": model_server.base_url,
+        "openai_api_key": "sk-x",
+        "max_concurrent_generations": 64,
+    }
+    with Service(tmp_path, **settings) as service:
+        async with opened(service) as client:
+            await client.start(None)
+            for _ in range(MAX_OPERATIONS):
+                await client.subscribe("1", 'mutation { generateImage(prompt: "a cat") { guid } }')
+                await client.send(type="complete", id="1")
+            await client.subscribe("more", 'mutation { generateImage(prompt: "a cat") { guid } }')
+            assert "at most" in (await client.error("more"))["message"]
+            model_server.release()
+        await until_logged(service, "REQUEST END method=WEBSOCKET", 1)
+    assert model_server.posts == MAX_OPERATIONS
 
 
 async def test_subscriptions_are_bounded_and_their_ids_free_again(service: Service) -> None:
