@@ -378,16 +378,31 @@ async def test_sixteen_generations_at_once_are_sixteen_images(
     assert model_server.posts == 16
 
 
-async def test_an_image_that_was_kept_is_named_though_its_sibling_failed(
+async def test_an_image_that_was_kept_is_there_though_its_sibling_failed(
     drawing: httpx2.AsyncClient, model_server: ModelServer
 ) -> None:
     model_server.answer_with(ms.image(), ms.error(500))
     both = 'mutation { a: generateImage(prompt: "a") {guid} b: generateImage(prompt: "b") {guid} }'
     answer = (await drawing.post("/graphql", json={"query": both})).json()
     (kept,) = (await drawing.get("/image")).json()
-    assert answer["data"] is None
-    assert answer["extensions"] == {"kept": [kept["guid"]]}
+    assert answer["data"] == {"a": {"guid": kept["guid"]}, "b": None}
+    assert "extensions" not in answer
     assert answer["errors"][0]["path"] == ["b"]
+
+
+async def test_a_kept_image_is_named_where_its_own_field_is_null(
+    drawing: httpx2.AsyncClient,
+) -> None:
+    query = """mutation {
+        seen: generateImage(prompt: "a") { guid }
+        unseen: generateImage(prompt: "b") { guid url(width: 0) }
+    }"""
+    answer = (await drawing.post("/graphql", json={"query": query})).json()
+    (unseen,) = (await drawing.get("/image?prompt=b")).json()
+    assert answer["data"]["seen"]["guid"]
+    assert answer["data"]["unseen"] is None
+    assert answer["extensions"] == {"kept": [unseen["guid"]]}
+    assert [error["path"] for error in answer["errors"]] == [["unseen", "url"]]
 
 
 async def test_a_paid_image_is_held_until_it_can_be_kept(

@@ -12,7 +12,6 @@ import httpx2
 import pytest
 
 from pixyproxy.service.pictures.check import check_image
-from tests.schema.test_sockets import opened
 from tests.support import model_server as ms
 from tests.support.generations import submit
 from tests.support.graphql import data
@@ -20,6 +19,7 @@ from tests.support.model_server import ModelServer
 from tests.support.problems import assert_problem
 from tests.support.processes import ROOT, environment
 from tests.support.servers import Service
+from tests.support.sockets import opened
 
 FOLLOW = """subscription($guid: ID!) {
   generation(guid: $guid) { status partialImages { index url } images { guid } }

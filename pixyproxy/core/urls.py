@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 IMAGES = "/image"
 GENERATIONS = "/generation"
 GRAPHQL = "/graphql"
+SDL = "/schema.graphql"
 DOCS = "/docs"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -25,10 +25,10 @@ class Context:
     caller: str
     answer_by: float
     """When the request must be answered, by the event loop's clock."""
-    kept: list[str] = field(default_factory=list)
-    """The GUIDs of the images that were generated for this request."""
-    submitted: list[str] = field(default_factory=list)
-    """The GUIDs of the generations that were queued for this request."""
+    kept: dict[str, str] = field(default_factory=dict)
+    """The GUIDs of the images that were generated, by the names of their fields in the answer."""
+    submitted: dict[str, str] = field(default_factory=dict)
+    """The GUIDs of the generations that were queued, likewise."""
     replayed: list[str] = field(default_factory=list)
     """The clientRequestIds that were sent before: nothing new was begun for them."""
 

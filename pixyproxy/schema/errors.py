@@ -15,6 +15,7 @@ from pixyproxy.core.exceptions import (
     StorageException,
 )
 from pixyproxy.log import request_id_var
+from pixyproxy.schema.names import graphql_fault
 
 logger = logging.getLogger(__name__)
 
@@ -27,14 +28,17 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
     formatted: dict[str, Any] = {**error.formatted}
     extensions: dict[str, Any] = {"requestId": request_id_var.get()}
     if cause is None:
-        extensions["code"] = INVALID_OPERATION_CODE
+        extensions["code"] = (error.extensions or {}).get("code", INVALID_OPERATION_CODE)
     elif isinstance(cause, PixyProxyException):
         formatted["message"] = cause.message
         extensions["code"] = cause.code
         if cause.retry_after_s is not None:
             extensions["retryAfter"] = cause.retry_after_s
         if isinstance(cause, ConstraintViolationError):
-            extensions["errors"] = [fault.as_dict() for fault in cause.faults]
+            respelled = ConstraintViolationError([graphql_fault(fault) for fault in cause.faults])
+            extensions["errors"] = [fault.as_dict() for fault in respelled.faults]
+            if respelled.faults:
+                formatted["message"] = respelled.message
         if isinstance(cause, StillRunningError):
             extensions["generation"] = cause.generation_guid
     else:

@@ -12,6 +12,7 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     GraphQLField,
+    GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -65,7 +66,8 @@ class CountedFields:
             frozenset(
                 name
                 for type_ in schema.type_map.values()
-                if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__")
+                if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType)
+                and not type_.name.startswith("__")
                 for name, field in type_.fields.items()
                 if is_list_type(get_nullable_type(field.type))
                 and is_composite_type(get_named_type(field.type))

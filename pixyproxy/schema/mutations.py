@@ -1,4 +1,8 @@
-"""GraphQL: generating images."""
+"""GraphQL: generating images.
+
+All fields may be null: what one of several could not do must not take away what the others were
+paid for.
+"""
 
 from typing import Annotated, Any
 
@@ -32,12 +36,12 @@ class Mutation:
     """The root of all mutations."""
 
     @strawberry.mutation(
-        graphql_type=ImageDetailType,
+        graphql_type=ImageDetailType | None,
         metadata=PAID,
         description="Have the model draw the prompt, keep the image for good, and answer when it "
         "is kept. What is left out is left to the model. A high-quality image may take minutes: "
         "an error `still-running` then names the generation, which goes on; do not send it again. "
-        "Where another field fails and leaves no `data`, `extensions.kept` names what was kept.",
+        "Where it is null and an image was kept all the same, `extensions.kept` names the image.",
     )
     @takes(fields_of(GenerationCreate, without={"n"}))
     async def generate_image(
@@ -47,15 +51,15 @@ class Mutation:
         context = info.context
         submitted = await context.submit(given, client_request_id, is_waited_for=True)
         detail = await context.services.generations.wait_for_image(submitted, context.wait_s)
-        context.kept.append(detail.guid)
+        context.kept[str(info.path.key)] = detail.guid
         return detail
 
     @strawberry.mutation(
-        graphql_type=GenerationType,
+        graphql_type=GenerationType | None,
         metadata=PAID,
         description="Have the model draw the prompt, and answer at once: ask for the generation, "
-        "or subscribe to it, to see what becomes of it. Where another field fails and leaves no "
-        "`data`, `extensions.submitted` names what was submitted.",
+        "or subscribe to it, to see what becomes of it. Where it is null and a generation was "
+        "submitted all the same, `extensions.submitted` names it.",
     )
     @takes(fields_of(GenerationCreate))
     async def submit_generation(
@@ -64,11 +68,11 @@ class Mutation:
         """Write a generation down, to be run soon."""
         context = info.context
         submitted = await context.submit(given, client_request_id, is_waited_for=False)
-        context.submitted.append(submitted.generation.guid)
+        context.submitted[str(info.path.key)] = submitted.generation.guid
         return submitted.generation
 
     @strawberry.mutation(
-        graphql_type=GenerationType,
+        graphql_type=GenerationType | None,
         metadata=FREE,
         description="Cancel a generation that is queued. One that is running was sent to the model "
         "and may be charged for: it cannot be cancelled.",
@@ -78,7 +82,7 @@ class Mutation:
         return await info.context.services.generations.cancel(guid)
 
     @strawberry.mutation(
-        graphql_type=GenerationType,
+        graphql_type=GenerationType | None,
         metadata=PAID,
         description="Queue a generation again that failed, was cancelled, or whose outcome is "
         "unknown. It may be charged for once more.",
@@ -86,11 +90,11 @@ class Mutation:
     async def retry_generation(self, info: PixyInfo, guid: Guid) -> Generation:
         """Queue the same generation again."""
         generation = await info.context.services.generations.retry(guid)
-        info.context.submitted.append(generation.guid)
+        info.context.submitted[str(info.path.key)] = generation.guid
         return generation
 
     @strawberry.mutation(
-        graphql_type=ImageDetailType,
+        graphql_type=ImageDetailType | None,
         metadata=FREE,
         description="Give an image tags, or take them away. Nothing else of an image can change.",
     )
@@ -107,7 +111,7 @@ class Mutation:
         return await info.context.services.curation.update_image(guid, changes)
 
     @strawberry.mutation(
-        graphql_type=ImageDetailType,
+        graphql_type=ImageDetailType | None,
         metadata=FREE,
         description="Delete an image for good, with its bytes, and return what it was. Caches "
         "beyond this service may keep the bytes.",

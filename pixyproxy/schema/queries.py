@@ -18,6 +18,7 @@ from pixyproxy.schema.connections import (
     ImageOrder,
 )
 from pixyproxy.schema.context import PixyInfo
+from pixyproxy.schema.nodes import Found, Node, load_node, load_nodes
 from pixyproxy.schema.types import GenerationType, ImageDetailType, StatsType, TagType
 from pixyproxy.service.finding.finder import MAX_PAGE_SIZE
 
@@ -38,6 +39,36 @@ def _criteria(given: ImageFilter | None) -> dict[str, Any]:
 @strawberry.type(description="What can be asked.")
 class Query:
     """The root of all queries."""
+
+    @strawberry.field(
+        graphql_type=Node | None,
+        description="The image or generation with exactly this id, or null where there is none.",
+    )
+    async def node(
+        self,
+        info: PixyInfo,
+        id_: Annotated[
+            strawberry.ID, strawberry.argument(name="id", description="Its id, which is its GUID.")
+        ],
+    ) -> Found | None:
+        """Return what has this id."""
+        return await load_node(info.context, id_)
+
+    @strawberry.field(
+        graphql_type=list[Node | None],
+        description="The images and generations with these ids, each in its place, and null where "
+        "there is none.",
+    )
+    async def nodes(
+        self,
+        info: PixyInfo,
+        ids: Annotated[
+            list[strawberry.ID],
+            strawberry.argument(description=f"Their ids, at most {MAX_PAGE_SIZE}."),
+        ],
+    ) -> list[Found | None]:
+        """Return what has these ids."""
+        return await load_nodes(info.context, ids)
 
     @strawberry.field(
         graphql_type=ImageDetailType | None,

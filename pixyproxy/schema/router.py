@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, and its subscriptions over WebSockets."""
+"""GraphQL over HTTP and over WebSockets, and the schema as a document."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Depends
+from graphql import GraphQLError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.websockets import WebSocket
 from strawberry.http.ides import get_graphql_ide_html
 from strawberry.schema.exceptions import InvalidOperationTypeError
@@ -19,11 +20,11 @@ from strawberry.types.graphql import OperationType
 
 from pixyproxy.bootstrap import Services
 from pixyproxy.core.strict_json import parse_json
-from pixyproxy.core.urls import GRAPHQL, Urls
+from pixyproxy.core.urls import GRAPHQL, SDL, Urls
 from pixyproxy.schema.context import Context
 from pixyproxy.schema.limits import Limits
-from pixyproxy.schema.requests import check_request, result_content
-from pixyproxy.schema.schema import make_schema, refuse
+from pixyproxy.schema.requests import answer_content, check_request
+from pixyproxy.schema.schema import PixySchema, make_schema, refuse
 from pixyproxy.schema.sockets import SUBPROTOCOL, Socket, Sockets
 
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -54,8 +55,8 @@ def make_graphql_router(
 ) -> APIRouter:
     """Return the router of /graphql, after the GraphQL-over-HTTP specification.
 
-    The GraphiQL page, which holds no data, is for anybody. Pages of the service itself and of
-    `allowed_origins` may open WebSockets, which join `sockets`.
+    The GraphiQL page and /schema.graphql, which hold no data, are for anybody. Pages of the
+    service itself and of `allowed_origins` may open WebSockets, which join `sockets`.
     """
     schema = make_schema(limits)
     page = get_graphql_ide_html("graphiql") if graphiql else None
@@ -83,8 +84,8 @@ def make_graphql_router(
         if wants_page(request):
             return HTMLResponse(page)
         context = make_context(request, door.urls_of(request))
-        asked = await _read(request)
         try:
+            asked = await _read(request)
             result = await schema.execute(
                 asked["query"],
                 asked.get("variables"),
@@ -98,6 +99,8 @@ def make_graphql_router(
                     405, "GET is for queries only; use POST.", {"Allow": "POST"}
                 ) from None
             result = refuse(_SUBSCRIBE)
+        except GraphQLError as error:
+            result = refuse(error)
         return _answer(request, result, context)
 
     async def serve_socket(websocket: WebSocket) -> None:
@@ -123,7 +126,26 @@ def make_graphql_router(
         include_in_schema=False,
     )
     router.add_api_websocket_route(GRAPHQL, serve_socket)
+    _add_sdl(router, schema, door, is_public=limits.introspection)
     return router
+
+
+def _add_sdl(router: APIRouter, schema: PixySchema, door: Door, *, is_public: bool) -> None:
+    """Have the router serve the schema as a document, where it may be known."""
+    text = schema.as_str() + "\n"
+
+    async def serve() -> Response:
+        return PlainTextResponse(text)
+
+    if is_public:
+        router.add_api_route(
+            SDL,
+            serve,
+            methods=["GET", "HEAD"],
+            dependencies=[Depends(door.public)],
+            response_model=None,
+            include_in_schema=False,
+        )
 
 
 _OPERATIONS = {
@@ -175,19 +197,10 @@ def _parse(data: bytes) -> Any:
 
 
 def _answer(request: Request, result: ExecutionResult, context: Context) -> Response:
-    """Return the result as JSON.
-
-    What was paid for is named even where another field's error took `data` away.
-    """
-    content = result_content(result)
-    named: dict[str, list[str]] = {"replayed": context.replayed}
-    if result.data is None:
-        named |= {"kept": context.kept, "submitted": context.submitted}
-    if extensions := {name: names for name, names in named.items() if names}:
-        content["extensions"] = extensions
+    """Return the result as JSON."""
     strict = GRAPHQL_RESPONSE in request.headers.get("accept", "")
     return Response(
-        orjson.dumps(content),
+        orjson.dumps(answer_content(result, context)),
         status_code=400 if strict and isinstance(result, PreExecutionError) else 200,
         headers={"Idempotency-Replayed": "true"} if context.replayed else None,
         media_type=GRAPHQL_RESPONSE if strict else _JSON,

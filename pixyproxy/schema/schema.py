@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from datetime import datetime
+from datetime import date, datetime
 from inspect import isawaitable
 from typing import Any, cast
 
 import strawberry
+from graphql import DocumentNode, GraphQLError, get_operation_ast
 from graphql import ExecutionResult as CoreResult
-from graphql import GraphQLError, get_operation_ast
 from graphql.execution import create_source_event_stream, map_source_to_response_event
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
@@ -20,9 +20,10 @@ from strawberry.types.graphql import OperationType
 
 from pixyproxy.schema.document_cache import DocumentCache
 from pixyproxy.schema.errors import cause_of, log_errors
-from pixyproxy.schema.executor import PlainFieldsExecutor, add_readers
+from pixyproxy.schema.executor import PlainFieldsExecutor, Reader, add_readers
 from pixyproxy.schema.limits import Limits
 from pixyproxy.schema.mutations import Mutation
+from pixyproxy.schema.nodes import read_id
 from pixyproxy.schema.queries import Query
 from pixyproxy.schema.subscriptions import Subscription
 from pixyproxy.schema.types import (
@@ -33,6 +34,7 @@ from pixyproxy.schema.types import (
     read_url,
 )
 
+_RFCS = "https://www.rfc-editor.org/rfc"
 UNREADABLE_VALUE = "The operation has a value that cannot be read."
 
 
@@ -44,25 +46,35 @@ class PixySchema(Schema):
         times = strawberry.scalar(
             name="DateTime",
             description="A moment in UTC, after RFC 3339.",
+            specified_by_url=f"{_RFCS}/rfc3339#section-5.6",
             serialize=lambda moment: moment.isoformat().replace("+00:00", "Z"),
             parse_value=datetime.fromisoformat,
         )
         big_integers = strawberry.scalar(
             name="BigInt",
-            description="An integer that may have more than 32 bits.",
+            description="An integer that may have more than 32 bits: a number in JSON.",
+            specified_by_url=f"{_RFCS}/rfc8259#section-6",
             serialize=int,
             parse_value=int,
+        )
+        days = strawberry.scalar(
+            name="Date",
+            description="A day in UTC, after RFC 3339.",
+            specified_by_url=f"{_RFCS}/rfc3339#section-5.6",
+            serialize=date.isoformat,
+            parse_value=date.fromisoformat,
         )
         super().__init__(
             query=Query,
             mutation=Mutation,
             subscription=Subscription,
-            config=StrawberryConfig(scalar_map={datetime: times, BigInt: big_integers}),
+            config=StrawberryConfig(scalar_map={date: days, datetime: times, BigInt: big_integers}),
         )
         self._limits = limits
         self._documents = DocumentCache(self._schema, limits)
-        computed_of_image = {"url": read_url, "srcset": read_srcset}
-        for type_, computed in ((ImageDetailType, computed_of_image), (GenerationType, {})):
+        of_image: dict[str, Reader] = {"id": read_id, "url": read_url, "srcset": read_srcset}
+        of_generation: dict[str, Reader] = {"id": read_id}
+        for type_, computed in ((ImageDetailType, of_image), (GenerationType, of_generation)):
             definition = get_object_definition(type_, strict=True)
             add_readers(self.schema_converter.from_object(definition), computed)
 
@@ -97,6 +109,13 @@ class PixySchema(Schema):
         if result.errors:
             log_errors(result.errors)
         return ExecutionResult(result.data, result.errors)
+
+    def type_of(self, query: str, operation_name: str | None) -> OperationType | None:
+        """Return of which type an operation is; None where running it will say what is wrong."""
+        try:
+            return _type_of(self._documents.read(query).document, operation_name)
+        except GraphQLError:
+            return None
 
     async def follow(
         self,
@@ -151,11 +170,9 @@ class PixySchema(Schema):
             checked = self._documents.read(query or "")
         except GraphQLError as error:
             return _not_executed([error])
-        operation = get_operation_ast(checked.document, operation_name)
-        if operation and allowed_operation_types is not None:
-            operation_type = OperationType(operation.operation.value)
-            if operation_type not in allowed_operation_types:
-                raise InvalidOperationTypeError(operation_type)
+        operation_type = _type_of(checked.document, operation_name)
+        if operation_type and operation_type not in (allowed_operation_types or OperationType):
+            raise InvalidOperationTypeError(operation_type)
         if checked.errors:
             return _not_executed(checked.errors)
         executor = PlainFieldsExecutor.build(
@@ -179,9 +196,14 @@ def make_schema(limits: Limits | None = None) -> PixySchema:
     return PixySchema(limits or Limits())
 
 
-def refuse(message: str) -> PreExecutionError:
+def refuse(error: GraphQLError | str) -> PreExecutionError:
     """Return the result of an operation that is not run where it was sent."""
-    return _not_executed([GraphQLError(message)])
+    return _not_executed([GraphQLError(error) if isinstance(error, str) else error])
+
+
+def _type_of(document: DocumentNode, operation_name: str | None) -> OperationType | None:
+    operation = get_operation_ast(document, operation_name)
+    return OperationType(operation.operation.value) if operation else None
 
 
 def _not_executed(errors: list[GraphQLError]) -> PreExecutionError:

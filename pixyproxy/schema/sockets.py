@@ -1,15 +1,17 @@
-"""GraphQL subscriptions over WebSockets, by the protocol graphql-transport-ws.
+"""GraphQL over WebSockets, by the protocol graphql-transport-ws.
 
 https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, NoReturn, TypeVar
 
 import orjson
+from graphql import GraphQLError
 from starlette.requests import HTTPConnection
 from starlette.websockets import (
     WebSocket,
@@ -17,23 +19,26 @@ from starlette.websockets import (
     WebSocketDisconnected,
     WebSocketState,
 )
-from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
 
 from pixyproxy.core.exceptions import AuthenticationError
 from pixyproxy.core.strict_json import parse_json
+from pixyproxy.core.tasks import end_tasks
 from pixyproxy.schema.context import Context
-from pixyproxy.schema.requests import check_request, result_content
+from pixyproxy.schema.requests import answer_content, check_request, result_content
 from pixyproxy.schema.schema import PixySchema, refuse
 
 SUBPROTOCOL = "graphql-transport-ws"
 INIT_WITHIN_S = 10
-MAX_SUBSCRIPTIONS = 50
-"""Subscriptions that may be open on one socket."""
+MAX_OPERATIONS = 50
+"""Operations that may be open on one socket; as many mutations, which may outlive their ids."""
 
-ONLY_SUBSCRIPTIONS = "Only subscriptions are served over a WebSocket; POST queries and mutations."
-TOO_MANY = f"A WebSocket has at most {MAX_SUBSCRIPTIONS} subscriptions at once."
+TOO_MANY = f"A WebSocket has at most {MAX_OPERATIONS} operations at once."
 _CREDENTIALS = ("authorization", "x-api-key")
+
+_T = TypeVar("_T")
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +85,8 @@ class Socket:
     """One socket, from its acceptance to its end.
 
     `authenticate` is given what a request with the client's key would be, and raises
-    AuthenticationError; `make_context` is called for each subscription.
+    AuthenticationError; `make_context` is called for each operation. A mutation that has begun goes
+    on to its end, whatever becomes of the socket, which is only done with when it is.
     """
 
     def __init__(
@@ -97,7 +103,10 @@ class Socket:
         self._authenticate = authenticate
         self._make_context = make_context
         self._max_message_bytes = max_message_bytes
-        self._subscriptions: dict[str, asyncio.Task[None]] = {}
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._mutations: set[asyncio.Task[Any]] = set()
+        self._owed: set[asyncio.Task[Any]] = set()
+        """What waits for mutations, and sends their answers."""
         self._patience = asyncio.timeout(INIT_WITHIN_S)
         self._is_going_away = False
 
@@ -106,18 +115,29 @@ class Socket:
         await self._websocket.accept(SUBPROTOCOL)
         closing: Exception | None = None
         try:
-            async with asyncio.TaskGroup() as tasks, self._patience:
-                with sockets.joined_by(self):
-                    await self._take_messages(tasks)
+            async with asyncio.TaskGroup() as tasks:
+                try:
+                    with sockets.joined_by(self):
+                        async with self._patience:
+                            await self._take_messages(tasks)
+                except TimeoutError:
+                    if not self._is_going_away:
+                        raise _NO_INIT from None
+                while self._owed:
+                    await asyncio.wait(self._owed)
+                raise _GOING_AWAY
         except* _CloseError as group:
             closing = group.exceptions[0]
-        except* TimeoutError:
-            closing = _GOING_AWAY if self._is_going_away else _NO_INIT
         except* (WebSocketDisconnect, WebSocketDisconnected):
             pass
-        if isinstance(closing, _CloseError) and self._is_open():
-            with suppress(WebSocketDisconnect):
-                await self._websocket.close(closing.code, closing.reason)
+        try:
+            if isinstance(closing, _CloseError) and self._is_open():
+                with suppress(WebSocketDisconnect):
+                    await self._websocket.close(closing.code, closing.reason)
+            if self._mutations:
+                await asyncio.wait(self._mutations)
+        finally:
+            await end_tasks(self._mutations)
 
     def go_away(self) -> None:
         """Have the socket closed: the service is to stop."""
@@ -185,37 +205,54 @@ class Socket:
             asked = check_request(message.get("payload"))
         except ValueError as error:
             raise _CloseError(4400, str(error)) from None
-        if id_ in self._subscriptions:
+        except GraphQLError as error:
+            await self._send(_error(id_, refuse(error)))
+            return
+        if id_ in self._operations:
             raise _CloseError(4409, "A subscriber with this id already exists")
-        if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
+        if max(len(self._operations), len(self._mutations)) >= MAX_OPERATIONS:
             await self._send(_error(id_, refuse(TOO_MANY)))
         else:
-            self._subscriptions[id_] = tasks.create_task(self._run(id_, asked))
+            self._begin(id_, asked, tasks)
+
+    def _begin(self, id_: str, asked: dict[str, Any], tasks: asyncio.TaskGroup) -> None:
+        context = self._make_context()
+        operation = asked["query"], asked.get("variables"), context
+        name = asked.get("operationName")
+        execute = partial(self._schema.execute, *operation, operation_name=name)
+        type_ = self._schema.type_of(asked["query"], name)
+        if type_ is OperationType.MUTATION:
+            mutation = _note(asyncio.create_task(execute()), self._mutations)
+            results = _only(partial(asyncio.shield, mutation))
+        elif type_ is OperationType.QUERY:
+            results = _only(execute)
+        else:  # a subscription; or following it says what is wrong
+            results = self._schema.follow(*operation, operation_name=name)
+        answers = tasks.create_task(self._answer(id_, results, context))
+        self._operations[id_] = answers
+        if type_ is OperationType.MUTATION:
+            _note(answers, self._owed)
 
     def _unsubscribe(self, id_: Any) -> None:
-        task = self._subscriptions.pop(id_, None) if isinstance(id_, str) else None
+        task = self._operations.pop(id_, None) if isinstance(id_, str) else None
         if task is not None:
             task.cancel()
 
-    async def _run(self, id_: str, asked: dict[str, Any]) -> None:
-        """Send what one subscription gives."""
+    async def _answer(
+        self, id_: str, results: AsyncGenerator[ExecutionResult, None], context: Context
+    ) -> None:
+        """Send what one operation gives."""
         last: dict[str, Any] = {"id": id_, "type": "complete"}
-        results = self._schema.follow(
-            asked["query"], asked.get("variables"), self._make_context(), asked.get("operationName")
-        )
-        try:
-            async with aclosing(results):
-                async for result in results:
-                    if isinstance(result, PreExecutionError):
-                        last = _error(id_, result)
-                        break
-                    payload = result_content(result)
-                    await self._send({"id": id_, "type": "next", "payload": payload})
-        except InvalidOperationTypeError:
-            last = _error(id_, refuse(ONLY_SUBSCRIPTIONS))
-        if self._is_going_away:  # which ended it: it is not complete
-            return
-        del self._subscriptions[id_]  # the client may use the id again as soon as it reads the last
+        async with aclosing(results):
+            async for result in results:
+                if isinstance(result, PreExecutionError):
+                    last = _error(id_, result)
+                    break
+                payload = answer_content(result, context)
+                await self._send({"id": id_, "type": "next", "payload": payload})
+        if self._is_going_away and asyncio.current_task() not in self._owed:
+            return  # that ended it: it is not complete
+        del self._operations[id_]  # the client may use the id again as soon as it reads the last
         await self._send(last)
 
     async def _receive(self) -> dict[str, Any]:
@@ -238,6 +275,19 @@ class Socket:
 
     async def _send(self, message: dict[str, Any]) -> None:
         await self._websocket.send_text(orjson.dumps(message).decode())
+
+
+async def _only(
+    run: Callable[[], Awaitable[ExecutionResult]],
+) -> AsyncGenerator[ExecutionResult, None]:
+    yield await run()
+
+
+def _note(task: asyncio.Task[_T], among: set[asyncio.Task[Any]]) -> asyncio.Task[_T]:
+    """Keep the task in a set until it has ended."""
+    among.add(task)
+    task.add_done_callback(among.discard)
+    return task
 
 
 def _error(id_: str, result: PreExecutionError) -> dict[str, Any]:

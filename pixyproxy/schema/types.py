@@ -5,14 +5,19 @@ from typing import Annotated, Any, NewType
 
 import strawberry
 from strawberry import UNSET
+from strawberry.scalars import JSON
 
 from pixyproxy.core.enums import DescribedEnum
+from pixyproxy.core.exceptions import FieldFault
 from pixyproxy.core.models import Generation, GenerationError, GenerationStatus, ImageDetail
 from pixyproxy.core.statistics import Stats, StatsEntry, Tag
 from pixyproxy.schema.arguments import argument, takes
 from pixyproxy.schema.context import Context, PixyInfo
 from pixyproxy.schema.enums import declare_enum
 from pixyproxy.schema.fields import shows
+from pixyproxy.schema.names import graphql_fault
+from pixyproxy.schema.nodes import Node
+from pixyproxy.service.generating.outcome import faults_of
 from pixyproxy.service.generating.partials import PartialImage
 from pixyproxy.service.serving.derivative_requests import OPTIONS, read_request, srcset_of
 
@@ -23,13 +28,18 @@ for _option in OPTIONS.values():
 
 @strawberry.type(name="ImageDetail", description="A kept image: everything about it but its bytes.")
 @shows(ImageDetail, without={"generation_guid"})
-class ImageDetailType:
+class ImageDetailType(Node):
     """The fields of core's ImageDetail, the URL of its bytes, and where it comes from."""
 
     guid: strawberry.ID
     content_type: str = strawberry.field(
         description="The media type, such as `image/png`, from the bytes themselves."
     )
+
+    @classmethod
+    def is_type_of(cls, value: Any, _info: Any) -> bool:
+        """Return whether it is what this type shows."""
+        return isinstance(value, ImageDetail)
 
     @strawberry.field(
         description="Where the image's bytes are served, for good; with an argument, those of the "
@@ -125,12 +135,33 @@ for _value in _STATUS.__strawberry_definition__.values:
     _value.description = _MEANINGS[GenerationStatus[_value.name]]
 
 
+@strawberry.type(name="FieldFault", description="One field of a request that will not do.")
+class FieldFaultType:
+    """The fields of core's FieldFault."""
+
+    field: str = strawberry.field(description="Which one, as it is spelled here.")
+    message: str = strawberry.field(description="Why it will not do.")
+    allowed: list[str] | None = strawberry.field(
+        description="What would do, where that can be listed."
+    )
+
+
 @strawberry.type(
     name="GenerationError", description="Why a generation, or a part of it, gave no image."
 )
 @shows(GenerationError)
 class GenerationErrorType:
     """The fields of core's GenerationError."""
+
+    errors: JSON | None = strawberry.field(
+        description="Each field that will not do, as REST spells it.",
+        deprecation_reason="It has no type, and spells fields as REST does: ask for `faults`.",
+    )
+
+    @strawberry.field(graphql_type=list[FieldFaultType], description="Each field that will not do.")
+    def faults(self: Any) -> list[FieldFault]:
+        """Return the faults, their fields as GraphQL spells them."""
+        return [graphql_fault(fault) for fault in faults_of(self)]
 
 
 @strawberry.type(name="PartialImage", description="An image as it looks while it is drawn.")
@@ -153,11 +184,16 @@ class PartialImageType:
     "and when.",
 )
 @shows(Generation)
-class GenerationType:
+class GenerationType(Node):
     """The fields of core's Generation, and its images."""
 
     guid: strawberry.ID
     error: GenerationErrorType | None
+
+    @classmethod
+    def is_type_of(cls, value: Any, _info: Any) -> bool:
+        """Return whether it is what this type shows."""
+        return isinstance(value, Generation)
 
     @strawberry.field(
         graphql_type=list[ImageDetailType],

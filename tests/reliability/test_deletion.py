@@ -8,7 +8,7 @@ import pytest
 
 from tests.reliability.conftest import Serve
 from tests.support.clients import client_of, draw, eventually, is_served
-from tests.support.commands import fsck, path_of
+from tests.support.commands import fsck, generate, path_of
 from tests.support.rows import raw
 
 IMAGES = 24
@@ -90,8 +90,6 @@ async def test_bytes_that_cannot_be_deleted_are_served_no_more_and_deleted_later
 def test_fsck_gives_no_deleted_image_a_row(
     tmp_path: Path, database_url: str, extension: str
 ) -> None:
-    from tests.cli.test_checking import generate
-
     image = generate(tmp_path, database_url=database_url)
     guid = image["guid"]
     raw(database_url, f"DELETE FROM images WHERE guid = '{guid}'")

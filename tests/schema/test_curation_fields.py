@@ -28,6 +28,19 @@ async def test_an_image_is_tagged_found_and_counted(client: httpx2.AsyncClient) 
     assert found["search"] == [{"guid": first["guid"]}]
 
 
+async def test_fields_are_named_as_graphql_spells_them(client: httpx2.AsyncClient) -> None:
+    guid = (await generate(client))["guid"]
+    rest = await client.patch(f"/image/{guid}", json={"add_tags": ["a", "x" * 65]})
+    assert rest.json()["errors"][0]["field"] == "add_tags.1"
+    variables = {"guid": guid, "add": ["a", "x" * 65]}
+    error = error_of(await post(client, UPDATE, variables), "constraint-violation")
+    assert error["path"] == ["updateImage"]
+    assert error["extensions"]["errors"][0]["field"] == "addTags.1"
+    assert error["message"].startswith("addTags.1: ")
+    early = '{ search(filter: {createdAfter: "2026-01-02T00:00:00Z", tags: [""]}) { id } }'
+    assert error_of(await post(client, early), "constraint-violation")["extensions"]["errors"]
+
+
 async def test_a_deleted_image_is_gone(client: httpx2.AsyncClient) -> None:
     image = await generate(client)
     variables = {"guid": image["guid"]}

@@ -2,14 +2,11 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.engine import Engine
 
 from pixyproxy.schema.context import Context
 from tests.conftest import MakeSettings, open_client
@@ -17,6 +14,7 @@ from tests.support import model_server as ms
 from tests.support.graphql import data, error_of, generate, post
 from tests.support.model_server import ModelServer
 from tests.support.rows import raw
+from tests.support.statements import counted_reads
 
 FIELDS = (
     "{ guid status prompt model parameters n modelServed upstreamRequestId usage queuedAt "
@@ -198,9 +196,10 @@ async def test_a_siblings_error_hides_nothing_that_was_submitted(
         bad: submitGeneration(prompt: "") { guid }
     }"""
     content = (await post(client, query)).json()
-    assert content["data"] is None
     assert [error["path"] for error in content["errors"]] == [["bad"]]
-    (guid,) = content["extensions"]["submitted"]
+    assert "extensions" not in content
+    assert content["data"]["bad"] is None
+    guid = content["data"]["submitGeneration"]["guid"]
     assert (await ended(client, guid))["status"] == "SUCCEEDED"
 
 
@@ -221,6 +220,22 @@ async def test_a_client_request_id_is_paid_for_once(
     error_of(other, "idempotency-conflict")
     assert "Idempotency-Replayed" not in other.headers
     assert model_server.posts == 1
+
+
+async def test_faults_of_a_generation_have_a_type(
+    client: httpx2.AsyncClient, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.error(400, "unknown_parameter", param="output_format"))
+    guid = (await submit(client, prompt="a cat"))["guid"]
+    await ended(client, guid)
+    query = """query($guid: ID!) {
+        generation(guid: $guid) { error { code errors faults { field message allowed } } }
+    }"""
+    error = (await data(client, query, {"guid": guid}))["generation"]["error"]
+    assert error["code"] == "constraint-violation"
+    (fault,), (raw_fault,) = error["faults"], error["errors"]
+    assert (fault["field"], raw_fault["field"]) == ("outputFormat", "output_format")
+    assert (fault["message"], fault["allowed"]) == (raw_fault["message"], None)
 
 
 async def test_both_faces_know_the_same_keys(
@@ -259,7 +274,9 @@ async def test_what_is_no_client_request_id(
     client: httpx2.AsyncClient, model_server: ModelServer, id_: str
 ) -> None:
     for query in (SUBMIT, GENERATE):
-        error_of(await post(client, query, {"id": id_}), "constraint-violation")
+        error = error_of(await post(client, query, {"id": id_}), "constraint-violation")
+        assert error["extensions"]["errors"][0]["field"] == "clientRequestId"
+        assert error["message"].startswith("clientRequestId: ")
     assert model_server.posts == 0
 
 
@@ -267,25 +284,6 @@ async def test_what_is_no_client_request_id(
 async def test_how_many_images_may_be_asked_for(client: httpx2.AsyncClient, n: int) -> None:
     error = error_of(await post(client, SUBMIT, {"n": n}), "constraint-violation")
     assert error["extensions"]["errors"][0]["field"] == "n"
-
-
-@contextmanager
-def counted_reads() -> Iterator[list[str]]:
-    """Yield the SELECT statements that are sent from now on, of any engine."""
-    statements: list[str] = []
-
-    def note(*event: Any) -> None:
-        statement = event[2]
-        if "FROM images" in statement or (
-            "FROM generations" in statement and "WHERE generations.guid IN" in statement
-        ):
-            statements.append(statement)
-
-    sa.event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        sa.event.remove(Engine, "before_cursor_execute", note)
 
 
 async def test_a_list_costs_one_statement_more(client: httpx2.AsyncClient) -> None:

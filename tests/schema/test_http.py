@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
@@ -228,6 +229,39 @@ async def test_an_unreadable_document_is_a_proper_error(
         }
         assert "data" not in response.json()
         assert "sys.set_int_max_str_digits" not in response.text
+
+
+async def test_an_empty_operation_name_is_none(local_client: httpx2.AsyncClient) -> None:
+    for query in ("{ __typename }", "query Q { __typename }"):
+        body = {"query": query, "operationName": ""}
+        response = await local_client.post("/graphql", json=body)
+        assert response.json() == {"data": {"__typename": "Query"}}
+    two = {"query": "query A { __typename } query B { __typename }", "operationName": ""}
+    error_of(await local_client.post("/graphql", json=two), "invalid-operation")
+
+
+PERSISTED = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_persisted_queries_are_declined_in_apollos_form(
+    local_client: httpx2.AsyncClient, method: str
+) -> None:
+    for headers, status in (({}, 200), (STRICT, 400)):
+        options: dict[str, Any] = (
+            {"json": {"extensions": PERSISTED}}
+            if method == "POST"
+            else {"params": {"extensions": json.dumps(PERSISTED)}}
+        )
+        response = await local_client.request(method, "/graphql", headers=headers, **options)
+        assert response.status_code == status
+        assert error_of(response, "PERSISTED_QUERY_NOT_SUPPORTED")["message"] == (
+            "PersistedQueryNotSupported"
+        )
+        assert "data" not in response.json()
+    with_query = {"query": "{ __typename }", "extensions": PERSISTED}
+    response = await local_client.post("/graphql", json=with_query)
+    assert response.json() == {"data": {"__typename": "Query"}}
 
 
 async def test_a_huge_block_string_is_read(local_client: httpx2.AsyncClient) -> None:

@@ -230,7 +230,7 @@ def test_what_is_counted_is_found_in_the_schema() -> None:
     counted = CountedFields.of(make_schema()._schema)
     assert counted.paid == {"generateImage", "retryGeneration", "submitGeneration"}
     assert counted.lists == {
-        *("edges", "entries", "generations", "images", "nodes", "search", "tags"),
+        *("edges", "entries", "faults", "generations", "images", "nodes", "search", "tags"),
     }
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from graphql import build_schema, get_introspection_query
+from graphql import GraphQLScalarType, build_schema, get_introspection_query
 
 from pixyproxy.app import graphql_limits
 from pixyproxy.schema.limits import Limits
 from pixyproxy.schema.schema import make_schema
-from tests.conftest import MakeSettings
+from tests.conftest import MakeSettings, open_client
 from tests.support.graphql import data
 
 COMMITTED = Path(__file__).parents[2] / "schema.graphql"
@@ -23,6 +23,34 @@ def test_the_committed_schema_is_the_exported_one() -> None:
     assert COMMITTED.read_text() == exported, "run `make schema`"
     build_schema(exported)
     assert make_schema().as_str() + "\n" == exported
+
+
+async def test_the_schema_is_a_document_for_anybody(make_settings: MakeSettings) -> None:
+    async with open_client(make_settings(api_keys="N7mYcQ4w-tests-only-9fKz")) as client:
+        response = await client.get("/schema.graphql")
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "text/plain; charset=utf-8"
+        assert response.text == COMMITTED.read_text()
+        assert (await client.head("/schema.graphql")).headers["content-length"] == str(
+            len(response.content)
+        )
+        assert (await client.post("/schema.graphql")).status_code == 405
+
+
+async def test_the_document_is_off_with_introspection(make_settings: MakeSettings) -> None:
+    async with open_client(make_settings(graphql_introspection=False)) as client:
+        response = await client.get("/schema.graphql")
+    assert response.status_code == 404
+    assert response.json()["code"] == "not-found"
+
+
+def test_scalars_say_where_they_are_specified() -> None:
+    types = make_schema()._schema.type_map.values()
+    scalars = [type_ for type_ in types if isinstance(type_, GraphQLScalarType)]
+    ours = {scalar.name: scalar.specified_by_url for scalar in scalars} if scalars else {}
+    assert ours.keys() >= {"BigInt", "Date", "DateTime", "JSON"}
+    for name in ("BigInt", "Date", "DateTime", "JSON"):
+        assert (ours[name] or "").startswith("https://")
 
 
 async def test_everything_is_described(client: httpx2.AsyncClient) -> None:

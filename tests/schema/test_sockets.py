@@ -1,34 +1,27 @@
-"""Subscriptions over WebSockets, by a real client against a real server."""
+"""GraphQL over WebSockets, by a real client against a real server."""
 
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.typing import Subprotocol
+from websockets.exceptions import InvalidStatus
 
-from pixyproxy.schema.sockets import INIT_WITHIN_S, MAX_SUBSCRIPTIONS
+from pixyproxy.schema.sockets import INIT_WITHIN_S, MAX_OPERATIONS
 from tests.conftest import MakeSettings, open_with_services
 from tests.support import model_server as ms
 from tests.support.graphql import data
 from tests.support.model_server import ModelServer
 from tests.support.servers import Service
+from tests.support.sockets import BEARER, DEADLINE_S, FOLLOW, KEY, SUBPROTOCOL, Client, opened
 
-KEY = "N7mYcQ4w-tests-only-9fKz"
 FRIEND = "https://app.example.org"
-BEARER = {"Authorization": f"Bearer {KEY}"}
-SUBPROTOCOL = "graphql-transport-ws"
-FOLLOW = "subscription($guid: ID!) { generation(guid: $guid) { guid status images { url } } }"
 SUBMIT = 'mutation { submitGeneration(prompt: "a cat") { guid } }'
 NOBODY = "00000000-0000-4000-8000-000000000000"
-DEADLINE_S = 60
 SCOPE = {
     "type": "websocket",
     "path": "/graphql",
@@ -62,56 +55,6 @@ def service(tmp_path_factory: pytest.TempPathFactory, model: ModelServer) -> Ite
     }
     with Service(tmp_path_factory.mktemp("sockets"), **settings) as service:
         yield service
-
-
-class Client:
-    """A client of the protocol."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self.connection = connection
-
-    async def send(self, **message: Any) -> None:
-        await self.connection.send(json.dumps(message))
-
-    async def receive(self) -> dict[str, Any]:
-        async with asyncio.timeout(DEADLINE_S):
-            return dict(json.loads(await self.connection.recv()))
-
-    async def start(self, payload: Any = BEARER) -> None:
-        """Say who it is, and be let in."""
-        await self.send(type="connection_init", payload=payload)
-        assert await self.receive() == {"type": "connection_ack"}
-
-    async def subscribe(self, id_: str, query: str = FOLLOW, **variables: Any) -> None:
-        payload = {"query": query, "variables": variables}
-        await self.send(type="subscribe", id=id_, payload=payload)
-
-    async def error(self, id_: str) -> dict[str, Any]:
-        """Return the only error of the message that comes next, which must be one."""
-        message = await self.receive()
-        assert (message["type"], message["id"]) == ("error", id_), message
-        (error,) = message["payload"]
-        assert error["extensions"]["requestId"]
-        return dict(error)
-
-    async def close_code(self) -> int:
-        """Return the code with which the server closes, whatever it sends before."""
-        async with asyncio.timeout(DEADLINE_S):
-            with suppress(ConnectionClosed):
-                while True:
-                    await self.connection.recv()
-        assert self.connection.close_code is not None
-        return self.connection.close_code
-
-
-@asynccontextmanager
-async def opened(
-    service: Service, *, subprotocol: str | None = SUBPROTOCOL, **options: Any
-) -> AsyncIterator[Client]:
-    url = f"ws://127.0.0.1:{service.port}/graphql"
-    subprotocols = [Subprotocol(subprotocol)] if subprotocol else None
-    async with connect(url, subprotocols=subprotocols, proxy=None, **options) as connection:
-        yield Client(connection)
 
 
 def post(service: Service, query: str) -> Any:
@@ -361,8 +304,13 @@ async def test_a_refusal_is_logged_as_a_request_and_as_no_error(
             "invalid-operation",
             "only one top level field",
         ),
-        ("{ images { guid } }", "invalid-operation", "POST queries and mutations"),
-        (SUBMIT, "invalid-operation", "POST queries and mutations"),
+        ("{ images { guid ", "invalid-operation", "Syntax Error"),
+        ("{ images { nothing } }", "invalid-operation", "Cannot query field"),
+        (
+            "mutation { " + " ".join(f"a{n}: {SUBMIT[11:-1]}" for n in range(5)) + "}",
+            "invalid-operation",
+            "more than 4 generations",
+        ),
     ],
 )
 async def test_what_will_not_do_is_an_error_of_its_operation(
@@ -381,11 +329,144 @@ async def test_what_will_not_do_is_an_error_of_its_operation(
     assert model.posts == posts
 
 
+async def test_queries_are_answered_once(service: Service) -> None:
+    async with opened(service) as client:
+        await client.start()
+        for _ in range(2):  # the id is free again
+            await client.subscribe("q", "query($guid: ID!) { node(id: $guid) { id } }", guid=NOBODY)
+            payload = {"data": {"node": None}}
+            assert await client.receive() == {"id": "q", "type": "next", "payload": payload}
+            assert await client.receive() == {"id": "q", "type": "complete"}
+        await client.subscribe("e", "{ images(size: 0) { id } }")
+        message = await client.receive()
+        assert (message["type"], message["payload"]["data"]) == ("next", None)
+        (error,) = message["payload"]["errors"]
+        assert error["extensions"]["code"] == "constraint-violation"
+        assert await client.receive() == {"id": "e", "type": "complete"}
+
+
+async def test_persisted_queries_are_declined_over_sockets_too(service: Service) -> None:
+    async with opened(service) as client:
+        await client.start()
+        extensions = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+        await client.send(type="subscribe", id="1", payload={"extensions": extensions})
+        assert (await client.error("1"))["message"] == "PersistedQueryNotSupported"
+
+
+async def test_mutations_say_what_they_say_over_http(
+    tmp_path: Path, model_server: ModelServer
+) -> None:
+    settings = {"openai_base_url": model_server.base_url, "openai_api_key": "sk-x"}
+    mutation = """mutation {
+        a: generateImage(prompt: "a cat", clientRequestId: "order-1") { guid }
+        unseen: generateImage(prompt: "a dog") { url(width: 0) }
+        bad: generateImage(prompt: "") { guid }
+    }"""
+    with Service(tmp_path, **settings) as service:
+        async with opened(service) as client:
+            await client.start(None)
+            answers = []
+            for id_ in ("1", "2"):
+                await client.subscribe(id_, mutation)
+                answers.append((await client.receive())["payload"])
+                assert await client.receive() == {"id": id_, "type": "complete"}
+    assert "Traceback" not in service.log
+    first, again = answers
+    assert first["data"]["a"] == again["data"]["a"]
+    assert first["data"]["a"]["guid"]
+    assert (first["data"]["unseen"], first["data"]["bad"]) == (None, None)
+    assert first["extensions"].keys() == {"kept"}
+    assert len(first["extensions"]["kept"]) == 1
+    assert again["extensions"]["replayed"] == ["order-1"]
+    assert model_server.posts == 3
+
+
+TWO = 'mutation { a: generateImage(prompt: "a") { guid } b: generateImage(prompt: "b") { guid } }'
+
+
+@pytest.mark.parametrize("leaves", ["complete", "close", "close at once", "break"])
+async def test_a_mutation_goes_on_when_its_socket_closes(
+    tmp_path: Path, model_server: ModelServer, leaves: str
+) -> None:
+    """Even what it has not begun yet: the second field."""
+    model_server.answer_with(ms.after_release(ms.image()))
+    settings = {"openai_base_url": model_server.base_url, "openai_api_key": "sk-x"}
+    with Service(tmp_path, **settings) as service:
+        async with opened(service) as client:
+            await client.start(None)
+            await client.subscribe("1", TWO)
+            if leaves != "close at once":
+                async with asyncio.timeout(DEADLINE_S):
+                    while not model_server.posts:
+                        await asyncio.sleep(0.02)
+            if leaves == "complete":
+                await client.send(type="complete", id="1")
+                await client.send(type="ping")
+                assert await client.receive() == {"type": "pong"}
+            elif leaves == "break":
+                client.connection.transport.abort()
+        model_server.release()
+        await until_logged(service, "REQUEST END method=WEBSOCKET", 1)
+        response = httpx2.get(f"{service.origin}/image", trust_env=False)
+        assert sorted(image["prompt"] for image in response.json()) == ["a", "b"]
+    assert "Traceback" not in service.log
+    assert model_server.posts == 2
+
+
+async def test_a_mutation_is_answered_before_the_service_stops(
+    tmp_path: Path, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.after_release(ms.image()))
+    settings = {
+        "openai_base_url": model_server.base_url,
+        "openai_api_key": "sk-x",
+        "drain_s": 30,
+    }
+    with Service(tmp_path, **settings) as service:
+        async with opened(service) as client, opened(service) as idle:
+            await client.start(None)
+            await idle.start(None)
+            await client.subscribe("1", 'mutation { generateImage(prompt: "a cat") { guid } }')
+            async with asyncio.timeout(DEADLINE_S):
+                while not model_server.posts:
+                    await asyncio.sleep(0.02)
+            service.process.send_signal(signal.SIGTERM)
+            assert await idle.close_code() == 1001
+            model_server.release()
+            assert (await client.receive())["payload"]["data"]["generateImage"]["guid"]
+            assert await client.receive() == {"id": "1", "type": "complete"}
+            assert await client.close_code() == 1001
+        service.process.send_signal(signal.SIGTERM)
+    assert "Traceback" not in service.log
+
+
+async def test_mutations_that_nobody_waits_for_are_bounded(
+    tmp_path: Path, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.after_release(ms.image()))
+    settings = {
+        "openai_base_url": model_server.base_url,
+        "openai_api_key": "sk-x",
+        "max_concurrent_generations": 64,
+    }
+    with Service(tmp_path, **settings) as service:
+        async with opened(service) as client:
+            await client.start(None)
+            for _ in range(MAX_OPERATIONS):
+                await client.subscribe("1", 'mutation { generateImage(prompt: "a cat") { guid } }')
+                await client.send(type="complete", id="1")
+            await client.subscribe("more", 'mutation { generateImage(prompt: "a cat") { guid } }')
+            assert "at most" in (await client.error("more"))["message"]
+            model_server.release()
+        await until_logged(service, "REQUEST END method=WEBSOCKET", 1)
+    assert model_server.posts == MAX_OPERATIONS
+
+
 async def test_subscriptions_are_bounded_and_their_ids_free_again(service: Service) -> None:
     guid = post(service, SUBMIT)["submitGeneration"]["guid"]
     async with opened(service) as client:
         await client.start()
-        for number in range(MAX_SUBSCRIPTIONS):
+        for number in range(MAX_OPERATIONS):
             await client.subscribe(str(number), guid=guid)
             assert (await client.receive())["id"] == str(number)
         await client.subscribe("more", guid=guid)

@@ -134,12 +134,16 @@ def failure_of(generation: Generation) -> Exception:
     if error is None or error.code not in BY_CODE:
         return RuntimeError(f"generation {generation.guid} failed unforeseen")
     if error.code == ConstraintViolationError.code:
-        faults = [
-            FieldFault(fault["field"], fault["message"], tuple(fault.get("allowed", ())) or None)
-            for fault in error.errors or ()
-        ]
-        return ConstraintViolationError(faults)
+        return ConstraintViolationError(faults_of(error))
     return BY_CODE[error.code](error.message)
+
+
+def faults_of(error: GenerationError) -> list[FieldFault]:
+    """Return the fields that would not do."""
+    return [
+        FieldFault(fault["field"], fault["message"], tuple(fault.get("allowed", ())) or None)
+        for fault in error.errors or ()
+    ]
 
 
 def sum_usages(usages: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -1,0 +1,4 @@
+// What browsers have, and node 20 lacks.
+import { WebSocket } from 'ws';
+
+globalThis.WebSocket ??= WebSocket;
