@@ -22,11 +22,14 @@ from pixyproxy.schema.router import GRAPHQL_PATH, make_graphql_router
 from pixyproxy.schema.sockets import Sockets
 from pixyproxy.settings import Settings
 from pixyproxy.web import (
+    batch_routes,
     content_routes,
     curation_routes,
     generation_routes,
     health_routes,
     image_routes,
+    model_routes,
+    session_routes,
 )
 from pixyproxy.web.access import Access
 from pixyproxy.web.dependencies import authenticate, make_image_url, public
@@ -36,6 +39,8 @@ from pixyproxy.web.openapi import complete_document
 from pixyproxy.web.protocol import RequestPace
 from pixyproxy.web.request_log import RequestLog
 from pixyproxy.web.routing import add_routes
+from pixyproxy.web.session import Sessions
+from pixyproxy.web.ui_routes import make_ui_router
 
 
 class State(TypedDict):
@@ -78,25 +83,32 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         summary="Generates images by a model and keeps them, with their prompts, for good.",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.access = Access(
-        [key.get_secret_value() for key in settings.api_keys],
-        allow_anonymous=settings.allow_anonymous,
-    )
+    keys = [key.get_secret_value() for key in settings.api_keys]
+    app.state.access = Access(keys, allow_anonymous=settings.allow_anonymous)
+    app.state.sessions = Sessions(keys)
     app.state.content_requires_key = settings.content_requires_key
     app.state.accel_redirect = settings.accel_redirect
     app.state.representations = content_routes.Representations()
     app.state.public_base_url = settings.public_base_url
     app.state.sync_wait_s = settings.sync_wait_s
 
+    ui_router, graphiql = make_ui_router(
+        gallery=settings.ui, docs=settings.docs, graphiql=settings.graphql_graphiql
+    )
     add_routes(
         app,
         content_routes.bare_router,  # which is asked for most, and so is looked at first
         image_routes.router,
         image_routes.bare_router,
         curation_routes.router,
+        batch_routes.router,
+        model_routes.router,
+        session_routes.router,
+        ui_router,
         generation_routes.router,
         health_routes.router,
         make_graphql_router(
@@ -104,7 +116,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
             public=public,
             make_image_url=make_image_url,
             limits=graphql_limits(settings),
-            graphiql=settings.graphql_graphiql,
+            graphiql=graphiql,
             sync_wait_s=settings.sync_wait_s,
             sockets=sockets,
             allowed_origins=settings.cors_origins,

@@ -16,6 +16,7 @@ from pixyproxy.data.repositories.transfers import TransferRepository
 from pixyproxy.data.search.blocks import Archive
 from pixyproxy.service.checking.files import FileCheck
 from pixyproxy.service.checking.fsck import Fsck
+from pixyproxy.service.curating.batches import Batches
 from pixyproxy.service.curating.curation import Curation
 from pixyproxy.service.curating.housekeeping import Housekeeping
 from pixyproxy.service.finding.finder import ImageFinder
@@ -29,6 +30,7 @@ from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.migration import ImageMigration
 from pixyproxy.service.moving.pictures import PictureImporter
 from pixyproxy.service.moving.targets import Target
+from pixyproxy.service.providers.choices import ModelChoices, list_models
 from pixyproxy.service.providers.sketch import SketchProvider
 from pixyproxy.service.serving.originals import ImageService
 from pixyproxy.service.serving.variants import Variants
@@ -48,8 +50,10 @@ class Services:
     images: ImageService
     finder: ImageFinder
     curation: Curation
+    batches: Batches
     housekeeping: Housekeeping
     generations: GenerationService
+    models: tuple[ModelChoices, ...]
     generator: ImageGenerator
     variants: Variants
     health: Health
@@ -130,8 +134,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             images=images,
             finder=ImageFinder(repository),
             curation=curation,
+            batches=Batches(curation),
             housekeeping=housekeeping,
             generations=GenerationService(repository, generations, generator=generator),
+            models=list_models(
+                settings.model,
+                sketches=settings.generator_name == "sketch",
+                is_openai=settings.openai_base_url is None,
+            ),
             generator=generator,
             variants=variants,
             health=Health(

@@ -10,10 +10,12 @@ from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
 from pixyproxy.core.models import Generation, ImageDetail
+from pixyproxy.service.curating.batches import Batches
 from pixyproxy.service.curating.curation import Curation
 from pixyproxy.service.finding.finder import ImageFinder
 from pixyproxy.service.generating.generations import GenerationService
 from pixyproxy.service.generating.generator import Terms
+from pixyproxy.service.providers.choices import ModelChoices
 from pixyproxy.service.serving.originals import ImageService
 
 
@@ -24,6 +26,8 @@ class Context:
     images: ImageService
     finder: ImageFinder
     curation: Curation
+    batches: Batches
+    models: Sequence[ModelChoices]
     generations: GenerationService
     image_url: Callable[[str], str]
     caller: str

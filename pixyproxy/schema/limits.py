@@ -16,7 +16,9 @@ from graphql import (
 
 PAID = frozenset({"generateImage", "retryGeneration", "submitGeneration"})
 """The fields that cost money each time they are asked for."""
-LISTS = frozenset({"edges", "entries", "generations", "images", "nodes", "search", "tags"})
+LISTS = frozenset(
+    {"edges", "entries", "generations", "images", "models", "nodes", "search", "tags"}
+)
 MAX_LISTS = 2
 """Lists within lists that an operation may have: each multiplies what is answered."""
 

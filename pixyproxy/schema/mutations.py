@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from strawberry import UNSET
 
 from pixyproxy.core.models import Generation, GenerationCreate, ImageDetail
+from pixyproxy.schema.batches import BatchMutation
 from pixyproxy.schema.context import PixyInfo
 from pixyproxy.schema.types import GenerationType, ImageDetailType
 from pixyproxy.service.curating.curation import TagChange
@@ -64,7 +65,7 @@ def _tags(name: str) -> Any:
 
 
 @strawberry.type(description="What can be done.")
-class Mutation:
+class Mutation(BatchMutation):
     """The root of all mutations. What it is given is validated by the service."""
 
     @strawberry.mutation(

@@ -8,9 +8,8 @@ import orjson
 from fastapi import APIRouter, Depends
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.websockets import WebSocket
-from strawberry.http.ides import get_graphql_ide_html
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
@@ -36,7 +35,7 @@ def make_graphql_router(
     public: Dependency,
     make_image_url: Dependency,
     limits: Limits,
-    graphiql: bool,
+    graphiql: Callable[[Request], Response] | None,
     sync_wait_s: float,
     sockets: Sockets,
     allowed_origins: Sequence[str],
@@ -45,15 +44,14 @@ def make_graphql_router(
     """Return the router of /graphql, after the GraphQL-over-HTTP specification.
 
     Dependencies are handed in, for REST has them too: who may call, what lets anybody in (to the
-    GraphiQL page, which holds no data), and what makes an image's URL. Pages of the service itself
-    and of `allowed_origins` may open WebSockets, which join `sockets`.
+    page that `graphiql` answers with, which holds no data), and what makes an image's URL. Pages of
+    the service itself and of `allowed_origins` may open WebSockets, which join `sockets`.
     """
     schema = make_schema(limits)
-    page = get_graphql_ide_html("graphiql") if graphiql else None
 
     def wants_page(request: HTTPConnection) -> bool:
         return (
-            page is not None
+            graphiql is not None
             and request.scope.get("method") == "GET"
             and "text/html" in request.headers.get("accept", "")
             and "query" not in request.query_params
@@ -68,6 +66,8 @@ def make_graphql_router(
             services.images,
             services.finder,
             services.curation,
+            services.batches,
+            services.models,
             services.generations,
             image_url,
             connection.state.caller,
@@ -75,8 +75,8 @@ def make_graphql_router(
         )
 
     async def serve(request: Request) -> Response:
-        if wants_page(request):
-            return HTMLResponse(page)
+        if graphiql is not None and wants_page(request):
+            return graphiql(request)
         context = make_context(request, await make_image_url(request))
         asked = await _read(request)
         try:

@@ -14,6 +14,7 @@ from pixyproxy.service.generating.generations import GenerationService
 from pixyproxy.service.health import Health
 from pixyproxy.service.serving.originals import ImageService
 from pixyproxy.web.access import Access
+from pixyproxy.web.session import COOKIE, Sessions
 
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]+")
 
@@ -33,10 +34,22 @@ async def authenticate(connection: HTTPConnection) -> None:
 
 async def authenticate_content(connection: HTTPConnection) -> None:
     """Let in for an image's bytes: anybody, unless the operator wants a key for them too."""
-    if connection.app.state.content_requires_key:
-        await authenticate(connection)
-    else:
+    if not connection.app.state.content_requires_key:
         await public(connection)
+    elif (owner := _owner_of_session(connection)) is not None:
+        await public(connection)
+        connection.state.caller = owner
+    else:
+        await authenticate(connection)
+
+
+def _owner_of_session(connection: HTTPConnection) -> str | None:
+    """Return whose session the request has. It counts only where no key is sent."""
+    headers = connection.headers
+    if "authorization" in headers or "x-api-key" in headers:
+        return None
+    sessions: Sessions = connection.app.state.sessions
+    return sessions.owner(connection.cookies.get(COOKIE, ""))
 
 
 async def make_image_url(connection: HTTPConnection) -> Callable[[str], str]:

@@ -1,0 +1,20 @@
+"""REST: the models that can be asked to draw."""
+
+from fastapi import APIRouter, Request
+
+from pixyproxy.service.providers.choices import ModelChoices
+from pixyproxy.web.dependencies import Authenticated
+from pixyproxy.web.openapi import NEEDS_KEY, problems
+
+router = APIRouter(tags=["generations"], dependencies=[Authenticated])
+
+
+@router.get(
+    "/models",
+    openapi_extra={**NEEDS_KEY},
+    responses=problems(401),
+    summary="List models",
+)
+async def list_models(request: Request) -> list[ModelChoices]:
+    """Return what can be chosen of each model that is offered, the default model first."""
+    return list(request.state.services.models)

@@ -1,0 +1,115 @@
+"""The pages for people: the gallery, GraphiQL and the documentation of REST.
+
+They hold no data: their scripts ask for it as any client does, with a key where one is needed.
+Nothing on them comes from another machine, and their policies let nothing else run.
+"""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
+
+from pixyproxy.web.assets import GRAPHIQL, SWAGGER, Assets
+from pixyproxy.web.dependencies import Public
+
+LANGUAGES = ("en", "de")
+"""The languages that the gallery has texts in (`text-*.js`); the first is the one to fall back to.
+"""
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_PAGE_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": POLICY,
+    "Referrer-Policy": "same-origin",
+    "Vary": "Accept-Language",
+    "X-Content-Type-Options": "nosniff",
+}
+_ASSET_HEADERS = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "X-Content-Type-Options": "nosniff",
+}
+
+MakePage = Callable[[Request], Response]
+
+
+def make_ui_router(
+    *, gallery: bool, docs: bool, graphiql: bool
+) -> tuple[APIRouter, MakePage | None]:
+    """Return the router of the pages that are wanted, and what answers with GraphiQL's page."""
+    borrowed = [source for source, wanted in ((GRAPHIQL, graphiql), (SWAGGER, docs)) if wanted]
+    assets = Assets(*borrowed)
+    router = APIRouter(dependencies=[Public], include_in_schema=False)
+    for path, name, wanted in (("/", "gallery.html", gallery), ("/docs", "docs.html", docs)):
+        if wanted:
+            _add_page(router, path, _page(assets, name))
+    if gallery or docs or graphiql:
+        _add_assets(router, assets)
+    return router, _page(assets, "graphiql.html") if graphiql else None
+
+
+def _page(assets: Assets, name: str) -> MakePage:
+    base = f"ui/{assets.digest}"
+    texts = {
+        language: assets.pages[name]
+        .replace("{preloads}", _preloads(assets, language))
+        .replace("{base}", base)
+        .replace("{language}", language)
+        for language in LANGUAGES
+    }
+
+    def answer(request: Request) -> Response:
+        language = preferred_language(request.headers.get("accept-language", ""))
+        return Response(texts[language], media_type="text/html", headers=_PAGE_HEADERS)
+
+    return answer
+
+
+def _preloads(assets: Assets, language: str) -> str:
+    """Have the browser ask for all of the gallery's modules at once."""
+    names = [
+        name
+        for name in assets.modules
+        if not name.startswith("text-") or name == f"text-{language}.js"
+    ]
+    return "\n".join(f'<link rel="modulepreload" href="{{base}}/{name}">' for name in names)
+
+
+def _add_page(router: APIRouter, path: str, answer: MakePage) -> None:
+    async def serve(request: Request) -> Response:
+        return answer(request)
+
+    router.add_api_route(path, serve, methods=["GET", "HEAD"], response_model=None)
+
+
+def _add_assets(router: APIRouter, assets: Assets) -> None:
+    async def serve(digest: str, name: str) -> Response:
+        asset = assets.get(name) if digest == assets.digest else None
+        if asset is None:
+            raise HTTPException(HTTPStatus.NOT_FOUND)
+        data = asset.data
+        if data is None:
+            assert asset.path is not None
+            data = await asyncio.to_thread(asset.path.read_bytes)
+        return Response(data, media_type=asset.media_type, headers=_ASSET_HEADERS)
+
+    router.add_api_route("/ui/{digest}/{name}", serve, methods=["GET", "HEAD"], response_model=None)
+
+
+def preferred_language(accepted: str) -> str:
+    """Return which of our languages a browser likes best, by its `Accept-Language`."""
+    best, liking = LANGUAGES[0], 0.0
+    for item in accepted.split(","):
+        name, _, parameter = item.partition(";")
+        language = name.strip().lower().partition("-")[0]
+        try:
+            quality = float(parameter.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if language in LANGUAGES and quality > liking:
+            best, liking = language, quality
+    return best
