@@ -97,7 +97,10 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
     app.state.sync_wait_s = settings.sync_wait_s
 
     ui_router, graphiql = make_ui_router(
-        gallery=settings.ui, docs=settings.docs, graphiql=settings.graphql_graphiql
+        gallery=settings.ui,
+        docs=settings.docs,
+        graphiql=settings.graphql_graphiql,
+        needs_key=bool(keys),
     )
     add_routes(
         app,

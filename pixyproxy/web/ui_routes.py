@@ -17,14 +17,20 @@ from pixyproxy.web.dependencies import Public
 LANGUAGES = ("en", "de")
 """The languages that the gallery has texts in (`text-*.js`); the first is the one to fall back to.
 """
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'"
+_OWN_ONLY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_NO_TEXT_BECOMES_CODE = "require-trusted-types-for 'script'; trusted-types 'none'"
+POLICIES = {
+    "gallery.html": f"{_OWN_ONLY}; img-src 'self'; font-src 'self'; {_NO_TEXT_BECOMES_CODE}",
+    # Its style sheet has its fonts in it.
+    "graphiql.html": f"{_OWN_ONLY}; img-src 'self' data:; font-src data:; {_NO_TEXT_BECOMES_CODE}",
+    # Its style sheet has its pictures in it; and its icons are made from text, so no Trusted Types.
+    "docs.html": f"{_OWN_ONLY}; img-src 'self' data:",
+}
 _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": POLICY,
     "Referrer-Policy": "same-origin",
     "Vary": "Accept-Language",
     "X-Content-Type-Options": "nosniff",
@@ -38,7 +44,7 @@ MakePage = Callable[[Request], Response]
 
 
 def make_ui_router(
-    *, gallery: bool, docs: bool, graphiql: bool
+    *, gallery: bool, docs: bool, graphiql: bool, needs_key: bool
 ) -> tuple[APIRouter, MakePage | None]:
     """Return the router of the pages that are wanted, and what answers with GraphiQL's page."""
     borrowed = [source for source, wanted in ((GRAPHIQL, graphiql), (SWAGGER, docs)) if wanted]
@@ -46,25 +52,30 @@ def make_ui_router(
     router = APIRouter(dependencies=[Public], include_in_schema=False)
     for path, name, wanted in (("/", "gallery.html", gallery), ("/docs", "docs.html", docs)):
         if wanted:
-            _add_page(router, path, _page(assets, name))
+            _add_page(router, path, _page(assets, name, needs_key=needs_key))
     if gallery or docs or graphiql:
         _add_assets(router, assets)
-    return router, _page(assets, "graphiql.html") if graphiql else None
+    if not graphiql:
+        return router, None
+    return router, _page(assets, "graphiql.html", needs_key=needs_key)
 
 
-def _page(assets: Assets, name: str) -> MakePage:
+def _page(assets: Assets, name: str, *, needs_key: bool) -> MakePage:
     base = f"ui/{assets.digest}"
     texts = {
         language: assets.pages[name]
         .replace("{preloads}", _preloads(assets, language))
         .replace("{base}", base)
         .replace("{language}", language)
+        .replace("{key}", "needed" if needs_key else "none")
         for language in LANGUAGES
     }
 
+    headers = {"Content-Security-Policy": POLICIES[name], **_PAGE_HEADERS}
+
     def answer(request: Request) -> Response:
         language = preferred_language(request.headers.get("accept-language", ""))
-        return Response(texts[language], media_type="text/html", headers=_PAGE_HEADERS)
+        return Response(texts[language], media_type="text/html", headers=headers)
 
     return answer
 

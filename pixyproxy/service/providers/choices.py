@@ -4,6 +4,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pixyproxy.service.providers.profiles import FAMILIES, SKETCH, Profile, profile_for
 
+SKETCHES = "sketch"
+"""The model's name on what the embedded painter draws."""
+
 
 class FreeSizeChoice(BaseModel):
     """The sizes that a model takes beside those it names, in pixels."""
@@ -43,7 +46,7 @@ def list_models(default: str, *, sketches: bool, is_openai: bool) -> tuple[Model
     Only OpenAI's own server is known to have models beside the default one.
     """
     if sketches:
-        return (_choices(default, SKETCH, is_default=True),)
+        return (_choices(SKETCHES, SKETCH, is_default=True),)
     others = [name for name in FAMILIES if is_openai and name != default]
     return (
         _choices(default, profile_for(default), is_default=True),

@@ -6,6 +6,7 @@ import { t, textOfError } from "./text.js";
 /** What the service's paths are relative to. */
 export const ROOT = new URL(".", location.href).href;
 const KEY = "pixyproxy-key";
+const NEEDS_KEY = document.documentElement.dataset.key === "needed";
 const RENEW_MS = 3600e3;
 
 /** What went wrong, in words for people. */
@@ -87,6 +88,7 @@ async function reach(path, options) {
  * @returns {Promise<Response>}
  */
 export async function send(path, body, options = {}) {
+  if (NEEDS_KEY && !key.get()) await askForKey();
   for (;;) {
     const sentWith = key.get();
     const answer = await reach(path, {

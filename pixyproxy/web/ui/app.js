@@ -97,7 +97,7 @@ function pending() {
 function showState() {
   const { list } = grid;
   const isEmpty = Boolean(list?.atTop && list.atEnd && !grid.loaded().length);
-  empty.hidden = !isEmpty;
+  empty.hidden = !isEmpty || !queue.hidden;
   const words = /** @type {HTMLElement} */ (empty.lastElementChild);
   words.textContent = isEmpty ? t(finder.isFiltering ? "nothing-found" : "nothing-yet") : "";
   count.textContent = isEmpty || !total ? "" : t(finder.isFiltering ? "found" : "kept", showNumber(total), isEstimate);
@@ -159,6 +159,7 @@ async function jump(day) {
 hear("jump", jump);
 hear("look", look);
 hear("arrived", look);
+hear("queue", showState);
 hear("hidden", (guids) => {
   total -= guids.length;
   showState();

@@ -171,7 +171,7 @@ export class Details extends HTMLElement {
   show(item) {
     const isNew = item.guid !== this.item?.guid;
     this.item = item;
-    this.viewer.show(item);
+    this.viewer.show(item, this.grid?.tiles.get(item.guid)?.image);
     if (isNew || item.generation) this.fill(item);
     if (!this.dialog.open) {
       this.focusBefore = /** @type {HTMLElement} */ (document.activeElement);
@@ -226,11 +226,11 @@ export class Details extends HTMLElement {
       h(
         "div",
         { class: "deeds" },
-        button({ words: t("copy-prompt"), look: "copy", onclick: () => copy(prompt, t("prompt-copied")) }),
-        h("span", { class: "split" }, h("a", { class: "button", href: `${contentUrl(item.guid)}?download=1`, download: "" }, icon("down"), h("span", {}, t("download"))), button({ words: t("formats"), look: "more", only: true, popovertarget: "formats" })),
+        button({ words: t("copy-prompt"), look: "copy", class: "half", onclick: () => copy(prompt, t("prompt-copied")) }),
+        h("span", { class: "split half" }, h("a", { class: "button", href: `${contentUrl(item.guid)}?download=1`, download: "" }, icon("down"), h("span", {}, t("download"))), button({ words: t("formats"), look: "more", only: true, popovertarget: "formats" })),
+        button({ words: t("again"), look: "redo", class: "half", onclick: () => this.again(item) }),
+        button({ words: t("change"), look: "brush", class: "half", onclick: () => this.reuse(item) }),
         this.star,
-        button({ words: t("again"), look: "redo", onclick: () => this.again(item) }),
-        button({ words: t("change"), look: "brush", onclick: () => this.reuse(item) }),
         button({ words: t("share"), look: "link", onclick: () => copy(new URL(hrefOf({ ...blank, image: item.guid }), location.href).href, t("link-copied")) }),
         button({ words: t("delete"), look: "trash", class: "danger", onclick: () => this.remove() }),
       ),

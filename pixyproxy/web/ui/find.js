@@ -86,7 +86,7 @@ export class Finder extends HTMLElement {
     const known = await gql(KNOWN).catch(() => ({ tags: [], stats: { entries: [] } }));
     const now = route();
     const distinct = (/** @type {string} */ name) => [...new Set(known.stats.entries.map((/** @type {any} */ entry) => entry[name]))];
-    const field = (/** @type {string} */ words, /** @type {HTMLElement} */ control) => h("label", {}, h("span", {}, words), control);
+    const field = (/** @type {string} */ words, /** @type {HTMLElement} */ control, look = "") => h("label", { class: look }, h("span", {}, words), control);
     const choice = (/** @type {"model" | "type" | "form"} */ name, /** @type {string[][]} */ options) => {
       const select = h("select", { onchange: () => go({ [name]: select.value }) }, h("option", { value: "" }, t("any")), ...options.map(([value, words]) => h("option", { value }, words)));
       select.value = now[name];
@@ -124,7 +124,7 @@ export class Finder extends HTMLElement {
         field(t("size"), typed("size", { placeholder: "1024x1024", pattern: "[1-9][0-9]{0,5}x[1-9][0-9]{0,5}" })),
         field(t("from"), typed("from", { type: "date" })),
         field(t("to"), typed("to", { type: "date" })),
-        field(t("tag"), tag),
+        field(t("tag"), tag, "wide"),
         list,
       ),
       cloud.length ? h("div", { class: "chips cloud", role: "group", "aria-label": t("tags") }, ...cloud) : "",

@@ -105,6 +105,7 @@ export class Queue extends HTMLElement {
       card.follow();
     }
     this.hidden = this.cards.size === 0;
+    tell("queue");
   }
 
   /**
@@ -138,6 +139,7 @@ export class Queue extends HTMLElement {
     this.cards.get(guid)?.remove();
     this.cards.delete(guid);
     this.hidden = this.cards.size === 0;
+    tell("queue");
   }
 
   /**
@@ -173,7 +175,7 @@ class Card {
       "article",
       { class: "card" },
       this.stage,
-      h("div", { class: "words" }, h("p", { class: "prompt", title: generation.prompt }, generation.prompt), this.state, this.bar, this.actions),
+      h("div", { class: "words" }, h("p", { class: "prompt", title: generation.prompt }, generation.prompt), h("div", { class: "line" }, this.state, this.actions), this.bar),
     );
     this.clock = setInterval(() => this.showState(), 1000);
   }

@@ -33,14 +33,22 @@ export class Viewer {
     new ResizeObserver(() => this.fit()).observe(this.element);
   }
 
-  /** @param {import("./api.js").Image} item */
-  show(item) {
+  /**
+   * @param {import("./api.js").Image} item
+   * @param {HTMLImageElement} [small] the same picture, where it has come already
+   */
+  show(item, small) {
     const isOther = item.guid !== this.item?.guid;
     this.item = item;
     if (!isOther) return;
     this.element.classList.remove("loaded");
-    this.canvas.hidden = !item.thumbhash;
-    if (item.thumbhash) paint(item.thumbhash, this.canvas);
+    this.canvas.hidden = false;
+    if (small?.complete && small.naturalWidth) {
+      this.canvas.width = small.naturalWidth;
+      this.canvas.height = small.naturalHeight;
+      this.canvas.getContext("2d")?.drawImage(small, 0, 0, small.naturalWidth, small.naturalHeight);
+    } else if (item.thumbhash) paint(item.thumbhash, this.canvas);
+    else this.canvas.hidden = true;
     this.image.alt = item.prompt;
     this.image.srcset = "";
     this.reset();
