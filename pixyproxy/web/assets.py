@@ -20,6 +20,8 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".woff2": "font/woff2",
 }
 _DIGEST_CHARS = 12
+_OTHER_PAGE = "-page.js"
+"""How the scripts of pages beside the gallery end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class Assets:
             if suffix == ".html":
                 self.pages[resource.name] = data.decode()
             else:
-                served = _without_comments(data) if suffix in {".css", ".js"} else data
+                is_gallery = suffix in {".css", ".js"} and not resource.name.endswith(_OTHER_PAGE)
+                served = _without_comments(data) if is_gallery else data
                 self._assets[resource.name] = Asset(MEDIA_TYPES[suffix], served)
         for source in borrowed:
             for name, path in source.paths():
@@ -97,7 +100,7 @@ class Assets:
         return [
             name
             for name, asset in self._assets.items()
-            if asset.path is None and name.endswith(".js") and not name.endswith("-page.js")
+            if asset.path is None and name.endswith(".js") and not name.endswith(_OTHER_PAGE)
         ]
 
 

@@ -5,7 +5,8 @@ import { button, h, hear, icon } from "./dom.js";
 import { filterOf, go, route } from "./route.js";
 import { showDay, showNumber, t } from "./text.js";
 
-const KNOWN = "{ tags(first: 24) { name imageCount } stats { entries { model contentType } } }";
+const TAGS = "{ tags(first: 24) { name imageCount } }";
+const STATS = "{ stats { entries { model contentType } } }";
 const SUGGEST = "query($prefix: String) { tags(first: 8, prefix: $prefix) { name } }";
 const FORMS = ["landscape", "portrait", "square"];
 
@@ -83,9 +84,12 @@ export class Finder extends HTMLElement {
 
   /** Put what there is into the sheet of filters. */
   async fill() {
-    const known = await gql(KNOWN).catch(() => ({ tags: [], stats: { entries: [] } }));
+    const [{ tags }, { stats }] = await Promise.all([
+      gql(TAGS).catch(() => ({ tags: [] })),
+      gql(STATS).catch(() => ({ stats: { entries: [] } })),
+    ]);
     const now = route();
-    const distinct = (/** @type {string} */ name) => [...new Set(known.stats.entries.map((/** @type {any} */ entry) => entry[name]))];
+    const distinct = (/** @type {string} */ name) => [...new Set(stats.entries.map((/** @type {any} */ entry) => entry[name]))];
     const field = (/** @type {string} */ words, /** @type {HTMLElement} */ control, look = "") => h("label", { class: look }, h("span", {}, words), control);
     const choice = (/** @type {"model" | "type" | "form"} */ name, /** @type {string[][]} */ options) => {
       const select = h("select", { onchange: () => go({ [name]: select.value }) }, h("option", { value: "" }, t("any")), ...options.map(([value, words]) => h("option", { value }, words)));
@@ -99,7 +103,7 @@ export class Finder extends HTMLElement {
     const list = h("datalist", { id: "known-tags" });
     const tag = h("input", { autocomplete: "off", onchange: () => tag.value.trim() && !route().tags.includes(tag.value.trim()) && (go({ tags: [...route().tags, tag.value.trim()] }), (tag.value = "")) });
     suggestTags(tag, list);
-    const cloud = known.tags.map((/** @type {any} */ each) => {
+    const cloud = tags.map((/** @type {any} */ each) => {
       const isSet = () => route().tags.includes(each.name);
       const toggle = button({
         words: each.name,

@@ -11,9 +11,14 @@ import { paint } from "./thumbhash.js";
 /** @typedef {import("./list.js").Page} Page */
 
 const AHEAD_PX = 900;
+/** How long new tiles are made for in one frame; the others come in the next. */
+const BUDGET_MS = 6;
+const POOL = 80;
 const PAGES_KEPT = 8;
 const RESTING_MS = 90;
-const FAST_PX_PER_MS = 6;
+const FAST_PX_PER_MS = 2;
+/** How many pictures are asked for at once: the service may have to make their sizes first. */
+const AT_ONCE = 5;
 const RETRIES_MS = [700, 2500, 6000];
 export const FAVOURITE = "favorite";
 export const SENSITIVE = "sensitive";
@@ -36,6 +41,11 @@ export class Grid extends HTMLElement {
     this.lastAt = 0;
     this.resting = 0;
     this.isFast = false;
+    this.loading = 0;
+    /** @type {Tile[]} what has left the document and can serve again */
+    this.pool = [];
+    this.deadline = 0;
+    this.isUnfinished = false;
   }
 
   connectedCallback() {
@@ -46,8 +56,7 @@ export class Grid extends HTMLElement {
   /** @param {ImageList} list */
   show(list) {
     this.list = list;
-    for (const tile of this.tiles.values()) tile.remove();
-    this.tiles.clear();
+    for (const [guid, tile] of this.tiles) this.drop(guid, tile);
     this.relayout();
   }
 
@@ -151,6 +160,10 @@ export class Grid extends HTMLElement {
       this.loadPictures();
       tell("rest");
     }, RESTING_MS);
+    this.again();
+  }
+
+  again() {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
       this.render();
@@ -160,9 +173,14 @@ export class Grid extends HTMLElement {
   render() {
     if (!this.list || !this.measures.width) return;
     const top = scrollY - this.offsetTop - AHEAD_PX;
+    this.deadline = performance.now() + BUDGET_MS;
+    this.isUnfinished = false;
     const bottom = scrollY - this.offsetTop + innerHeight + AHEAD_PX;
+    /** @type {Set<string>} */
     const seen = new Set();
+    /** @type {Set<string>} */
     const days = new Set();
+    this.clear(top, bottom);
     this.list.pages.forEach((page, number) => {
       const { layout } = page;
       if (!layout) return;
@@ -185,11 +203,8 @@ export class Grid extends HTMLElement {
         this.placeRow(page, row, y, seen);
       }
     });
-    for (const [guid, tile] of this.tiles) {
-      if (seen.has(guid)) continue;
-      tile.remove();
-      this.tiles.delete(guid);
-    }
+    if (this.isUnfinished) this.again();
+    else for (const [guid, tile] of this.tiles) seen.has(guid) || this.drop(guid, tile);
     for (const [day, heading] of this.headings) {
       if (days.has(day)) continue;
       heading.remove();
@@ -197,6 +212,28 @@ export class Grid extends HTMLElement {
     }
     if (!this.isFast) this.loadPictures();
     this.want();
+  }
+
+  /**
+   * Take out of the document what is not between these heights any more.
+   * @param {number} top
+   * @param {number} bottom
+   */
+  clear(top, bottom) {
+    for (const [guid, tile] of this.tiles) {
+      if (tile.y > top - tile.height && tile.y < bottom + tile.height) continue;
+      this.drop(guid, tile);
+    }
+  }
+
+  /**
+   * @param {string} guid
+   * @param {Tile} tile
+   */
+  drop(guid, tile) {
+    tile.element.remove();
+    this.tiles.delete(guid);
+    if (!tile.isLoading && this.pool.length < POOL) this.pool.push(tile);
   }
 
   /** Load what will soon be seen. */
@@ -271,7 +308,11 @@ export class Grid extends HTMLElement {
       seen.add(item.guid);
       let tile = this.tiles.get(item.guid);
       if (!tile) {
-        tile = new Tile(item);
+        if (performance.now() > this.deadline) {
+          this.isUnfinished = true;
+          return;
+        }
+        tile = (this.pool.pop() ?? new Tile()).assign(item);
         this.tiles.set(item.guid, tile);
         tile.select(this.selected.has(item.guid));
         this.append(tile.element);
@@ -281,8 +322,19 @@ export class Grid extends HTMLElement {
     }
   }
 
+  /** Ask for pictures, those nearest to the middle of the window first. */
   loadPictures() {
-    for (const tile of this.tiles.values()) tile.load();
+    if (this.loading >= AT_ONCE || this.isFast) return;
+    const middle = scrollY - this.offsetTop + innerHeight / 2;
+    const waiting = [...this.tiles.values()].filter((tile) => !tile.image.srcset);
+    waiting.sort((a, b) => Math.abs(a.y - middle) - Math.abs(b.y - middle));
+    for (const tile of waiting.slice(0, AT_ONCE - this.loading)) {
+      this.loading++;
+      tile.load(() => {
+        this.loading--;
+        this.loadPictures();
+      });
+    }
   }
 
   /** Let what moves be seen to move, for a moment. */
@@ -304,26 +356,46 @@ export class Grid extends HTMLElement {
   }
 }
 
-/** One picture of the grid. */
+/** One picture of the grid. Its elements serve again for another picture. */
 class Tile {
+  constructor() {
+    this.item = /** @type {Image} */ (/** @type {unknown} */ (null));
+    this.image = h("img", { decoding: "async", draggable: "false" });
+    this.canvas = h("canvas", { "aria-hidden": "true" });
+    this.link = h("a", { draggable: "false" }, this.canvas, this.image);
+    this.star = button({ words: t("favourite"), look: "star", only: true, class: "star", tabindex: -1, onclick: () => tell("favourite", [this.item.guid]) });
+    this.check = button({ words: t("select"), look: "check", only: true, class: "pick", tabindex: -1 });
+    this.element = h("div", { class: "tile" }, this.link, this.check, this.star);
+    this.image.addEventListener("load", () => {
+      this.element.classList.add("loaded");
+      this.settle();
+    });
+    this.image.addEventListener("error", () => {
+      this.settle();
+      this.retry();
+    });
+  }
+
+  retries = 0;
+  geometry = "";
+  y = 0;
+  height = 0;
+  isLoading = false;
+  settle = () => {};
+
   /** @param {Image} item */
-  constructor(item) {
-    this.item = item;
+  assign(item) {
     this.retries = 0;
     this.geometry = "";
-    this.image = h("img", { alt: item.prompt, decoding: "async", draggable: "false" });
-    this.link = h("a", { href: `?image=${item.guid}`, draggable: "false" }, this.image);
-    this.star = button({ words: t("favourite"), look: "star", only: true, class: "star", tabindex: -1, onclick: () => tell("favourite", [this.item.guid]) });
-    this.check = button({ words: t("select"), look: "check", only: true, class: "pick", tabindex: -1, "aria-pressed": "false" });
-    this.element = h("div", { class: "tile", "data-guid": item.guid }, this.link, this.check, this.star);
-    if (item.thumbhash) {
-      const canvas = h("canvas", { "aria-hidden": "true" });
-      paint(item.thumbhash, canvas);
-      this.link.prepend(canvas);
-    }
-    this.image.addEventListener("load", () => this.element.classList.add("loaded"));
-    this.image.addEventListener("error", () => this.retry());
+    this.element.className = "tile";
+    this.element.dataset.guid = item.guid;
+    this.link.href = `?image=${item.guid}`;
+    this.image.removeAttribute("srcset");
+    this.image.alt = item.prompt;
+    this.canvas.hidden = !item.thumbhash;
+    if (item.thumbhash) paint(item.thumbhash, this.canvas);
     this.update(item);
+    return this;
   }
 
   /** @param {Image} item */
@@ -345,6 +417,8 @@ class Tile {
     const geometry = `${x} ${y} ${width} ${height}`;
     if (geometry === this.geometry) return;
     this.geometry = geometry;
+    this.y = y + height / 2;
+    this.height = height;
     const { style } = this.element;
     style.transform = `translate(${x}px, ${y}px)`;
     style.width = `${width}px`;
@@ -352,8 +426,15 @@ class Tile {
     this.image.sizes = `${Math.ceil(width)}px`;
   }
 
-  load() {
-    if (!this.image.srcset) this.image.srcset = srcset(this.item);
+  /** @param {() => void} done once it has come, or will not */
+  load(done) {
+    this.isLoading = true;
+    this.settle = () => {
+      this.settle = () => {};
+      this.isLoading = false;
+      done();
+    };
+    this.image.srcset = srcset(this.item);
   }
 
   /** The service may be busy making sizes; or the picture is gone. */
@@ -373,11 +454,6 @@ class Tile {
   select(isSelected) {
     this.element.classList.toggle("selected", isSelected);
     this.check.setAttribute("aria-pressed", String(isSelected));
-  }
-
-  remove() {
-    this.image.srcset = "";
-    this.element.remove();
   }
 }
 

@@ -6,6 +6,7 @@ import { showMonth, showNumber, t } from "./text.js";
 
 const STATS = "{ stats { entries { day imageCount } } }";
 const FEWEST = 2;
+const AGAIN_MS = 30_000;
 const MOST_MONTHS = 30;
 
 export class Rail extends HTMLElement {
@@ -16,7 +17,12 @@ export class Rail extends HTMLElement {
 
   /** Ask what there is of each day. */
   async start() {
-    const { stats } = await gql(STATS);
+    this.hidden = true;
+    const { stats } = await gql(STATS).catch(() => ({ stats: null }));
+    if (!stats) {
+      setTimeout(() => this.start(), AGAIN_MS);
+      return;
+    }
     /** @type {Map<string, {count: number, last: string}>} */
     const months = new Map();
     for (const { day, imageCount } of stats.entries) {

@@ -55,13 +55,17 @@ export function paint(base64, canvas) {
   const yellow = channel([bits(6, 6) / 31.5 - 1, (bits(27, 6) / 63) * 1.25, 3, 3]);
   const red = channel([bits(12, 6) / 31.5 - 1, (bits(33, 6) / 63) * 1.25, 3, 3]);
 
-  canvas.width = canvas.height = SIDE;
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  if (canvas.width !== SIDE) canvas.width = canvas.height = SIDE;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
   const pixels = context.createImageData(SIDE, SIDE);
+  const { data } = pixels;
   for (let i = 0; i < light.length; i++) {
     const b = light[i] - (2 / 3) * yellow[i];
     const r = (3 * light[i] - b + red[i]) / 2;
-    pixels.data.set([r * 255, (r - red[i]) * 255, b * 255, 255], i * 4);
+    data[i * 4] = r * 255;
+    data[i * 4 + 1] = (r - red[i]) * 255;
+    data[i * 4 + 2] = b * 255;
+    data[i * 4 + 3] = 255;
   }
   context.putImageData(pixels, 0, 0);
 }
