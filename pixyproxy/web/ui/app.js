@@ -36,10 +36,10 @@ const help = button({ words: t("keys"), look: "help", only: true, class: "bare",
 const header = h("header", { class: "top" }, h("a", { class: "brand", href: "./", onclick: home }, h("span", { class: "mark", "aria-hidden": "true" }), "PixyProxy"), finder, h("div", { class: "corner" }, h("span", { class: "away" }, t("away")), count, help));
 const main = h("main", { id: "images", tabindex: -1 }, h("h1", { class: "unseen" }, t("images-of-all")), finder.chips, queue, empty, grid);
 
-document.body.replaceChildren(h("a", { class: "skip", href: "#prompt" }, t("skip")), header, main, rail, fresh, jumped, maker, details, notices);
+document.body.replaceChildren(h("a", { class: "skip", href: "#prompt" }, t("skip")), header, main, rail, maker, details, notices);
 maker.prompt.id = "prompt";
 const curator = new Curator(grid);
-document.body.insertBefore(curator.bar, details);
+main.append(fresh, jumped, curator.bar);
 
 /** @type {import("./api.js").Image[]} what has come and is not shown yet */
 let waiting = [];
@@ -176,7 +176,7 @@ hear("submitted", (generation) => {
   if (!details.isOpen) toTop();
 });
 hear("details", (isOpen) => {
-  for (const part of [header, main, rail, maker, curator.bar]) part.inert = isOpen;
+  for (const part of [header, main, rail, maker]) part.inert = isOpen;
   document.documentElement.classList.toggle("looking", isOpen);
   if (!isOpen && scrollY < AT_TOP_PX) bringIn();
 });
