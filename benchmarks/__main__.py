@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from benchmarks.against import compare
 from benchmarks.archive import measure_archive
 from benchmarks.byte_measures import serving_bytes
 from benchmarks.data import databases, fill
@@ -37,6 +38,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     os.sched_setaffinity(0, {OTHER_CORE})
     try:
+        if options.against:
+            return _compare(options)
         figures = _measure(options)
     except KeyboardInterrupt:
         print("interrupted: everything is stopped", file=sys.stderr)
@@ -58,6 +61,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--database", choices=[*_KINDS, "both"], default="both")
     parser.add_argument("--quick", action="store_true", help="less of everything, for trying")
     parser.add_argument("--runs", type=int, help=f"alternating runs; default {RUNS}")
+    parser.add_argument("--against", metavar="REVISION", help="measure only CPU time per request, "
+                        "beside an older version's")  # fmt: skip
+    parser.add_argument("--pairs", type=int, default=15, help="alternating runs with --against")
     parser.add_argument("--write", action="store_true", help=f"put them into {_DOCUMENT.name}")
     options = parser.parse_args()
     options.names = options.only or _NAMES
@@ -81,6 +87,15 @@ def _faults(kinds: Sequence[str], names: Sequence[str]) -> Iterable[str]:
     for program, package in programs.items():
         if find_program(program) is None:
             yield f"the program {program} is missing (on Debian: apt-get install {package})"
+
+
+def _compare(options: argparse.Namespace) -> int:
+    rows = QUICK_ROWS if options.quick else 10 * QUICK_ROWS
+    for kind in options.kinds:
+        for line in compare(options.against, kind, rows=rows, pairs=options.pairs, seconds=1):
+            print(line, flush=True)
+    print(f"\n{describe_machine()}")
+    return 0
 
 
 def _measure(options: argparse.Namespace) -> list[Figure]:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from benchmarks.corpus import make_images
 from pixyproxy.data.init import open_database
 from pixyproxy.data.repositories.images import to_row
-from pixyproxy.data.search.blocks import Archive
+from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.data.tables import images, tags
 from tests.support.mariadb import MariaDB
 
@@ -109,7 +109,7 @@ async def _migrate(database_url: str) -> None:
 async def add_blocks(database_url: str, count: int) -> None:
     """Put all of so many images into blocks that can be."""
     database = open_database(database_url, pool_size=1)
-    archive = Archive(lambda: database.open_context(deadline_s=60))
-    while await archive.add_block(count):
+    blocks = SearchBlocks(lambda: database.open_context(deadline_s=60))
+    while await blocks.add_block(count):
         pass
     await database.aclose()

@@ -26,7 +26,7 @@ FULL = 24
 REFUSALS = 200
 ROUNDS = 20
 WARM_UP = 50
-_FIELDS = (
+FIELDS = (
     "guid filename prompt createdAt updatedAt contentType width height byteSize sha256 model "
     "revisedPrompt parameters thumbhash hasContentCredentials url"
 )
@@ -100,7 +100,7 @@ def rest(bench: Bench) -> list[Figure]:
 
 def graphql(bench: Bench) -> list[Figure]:
     """One image's details over GraphQL."""
-    query = f"query Image($guid: ID!) {{ image(guid: $guid) {{ {_FIELDS} }} }}"
+    query = f"query Image($guid: ID!) {{ image(guid: $guid) {{ {FIELDS} }} }}"
     requests = [_graphql(query, {"guid": guid}) for guid in bench.filled.guids]
     return _details(bench, "image(guid)", requests, cold_goal=0.55, hot_goal=0.8)
 
@@ -108,7 +108,7 @@ def graphql(bench: Bench) -> list[Figure]:
 def lists(bench: Bench) -> list[Figure]:
     """Lists of images over GraphQL."""
     goals = {20: 0.65, 100: 0.85}
-    query = f"query Images($size: Int!) {{ images(size: $size) {{ {_FIELDS} }} }}"
+    query = f"query Images($size: Int!) {{ images(size: $size) {{ {FIELDS} }} }}"
     requests = [[_graphql(query, {"size": size})] for size in goals]
     ours, beside = bench.alternate(
         lambda: _rates(bench, bench.service(), requests),

@@ -55,10 +55,10 @@ class Server:
 
 
 @contextmanager
-def service(folder: Path, **settings: object) -> Iterator[Server]:
-    """Run the service as a user would: one worker, a key, its log in a file."""
+def service(folder: Path, *, tree: Path = _REPOSITORY, **settings: object) -> Iterator[Server]:
+    """Run the service of a checkout as a user would: one worker, a key, its log in a file."""
     environment = {f"PIXYPROXY_{name.upper()}": str(value) for name, value in settings.items()}
-    environment |= {"PIXYPROXY_API_KEYS": KEY, "PIXYPROXY_DRAIN_S": "0"}
+    environment |= {"PIXYPROXY_API_KEYS": KEY, "PIXYPROXY_DRAIN_S": "0", "PYTHONPATH": str(tree)}
     command = [sys.executable, "-m", "pixyproxy", "serve", "--port", "{port}"]
     with _running(command, folder, "service", MEASURED_CORE, environment) as server:
         yield server

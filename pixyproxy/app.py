@@ -3,7 +3,7 @@
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypedDict
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -14,11 +14,12 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from pixyproxy import __version__
 from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.core.exceptions import PixyProxyException
+from pixyproxy.core.urls import GRAPHQL
 from pixyproxy.drain import drain_on_signal
 from pixyproxy.log import configure_logging
 from pixyproxy.schema.errors import graphql_body
 from pixyproxy.schema.limits import Limits
-from pixyproxy.schema.router import GRAPHQL_PATH, make_graphql_router
+from pixyproxy.schema.router import Door, make_graphql_router
 from pixyproxy.schema.sockets import Sockets
 from pixyproxy.settings import Settings
 from pixyproxy.web import (
@@ -32,22 +33,16 @@ from pixyproxy.web import (
     session_routes,
 )
 from pixyproxy.web.access import Access
-from pixyproxy.web.dependencies import authenticate, make_image_url, public
+from pixyproxy.web.content import Representations
+from pixyproxy.web.dependencies import authenticate, public, urls_of
 from pixyproxy.web.errors import AnswerErrors, ExceptionHandler
-from pixyproxy.web.limits import RequestLimits
+from pixyproxy.web.limits import RequestLimits, RequestPace
 from pixyproxy.web.openapi import complete_document
-from pixyproxy.web.protocol import RequestPace
 from pixyproxy.web.request_log import RequestLog
 from pixyproxy.web.routing import add_routes
 from pixyproxy.web.session import Sessions
+from pixyproxy.web.state import State, services_of
 from pixyproxy.web.ui_routes import make_ui_router
-
-
-class State(TypedDict):
-    """What the lifespan hands to every request."""
-
-    services: Services
-    request_pace: RequestPace
 
 
 def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda: None) -> FastAPI:
@@ -58,24 +53,24 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
     sockets = Sockets()
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         async with open_services(settings) as services:
 
             def drain() -> None:
                 sockets.drain()
-                services.generator.drain()
+                services.engine.drain()
 
             with drain_on_signal(
                 services.health,
                 drain_s=settings.drain_s,
                 grace_s=settings.shutdown_grace_s,
                 drain=drain,
-                give_up=services.generator.give_up_drawing,
+                give_up=services.engine.give_up_drawing,
             ):
-                services.generator.start()
+                services.engine.start()
                 services.housekeeping.start()
                 when_started()
-                yield State(services=services, request_pace=RequestPace(settings.request_timeout_s))
+                yield make_state(settings, services).as_lifespan_state()
 
     app = FastAPI(
         title="PixyProxy",
@@ -87,20 +82,11 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    keys = [key.get_secret_value() for key in settings.api_keys]
-    app.state.access = Access(keys, allow_anonymous=settings.allow_anonymous)
-    app.state.sessions = Sessions(keys)
-    app.state.content_requires_key = settings.content_requires_key
-    app.state.accel_redirect = settings.accel_redirect
-    app.state.representations = content_routes.Representations()
-    app.state.public_base_url = settings.public_base_url
-    app.state.sync_wait_s = settings.sync_wait_s
-
     ui_router, graphiql = make_ui_router(
         gallery=settings.ui,
         docs=settings.docs,
         graphiql=settings.graphql_graphiql,
-        needs_key=bool(keys),
+        needs_key=bool(settings.api_keys),
     )
     add_routes(
         app,
@@ -115,9 +101,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         generation_routes.router,
         health_routes.router,
         make_graphql_router(
-            authenticate=authenticate,
-            public=public,
-            make_image_url=make_image_url,
+            Door(authenticate, public, services_of, urls_of),
             limits=graphql_limits(settings),
             graphiql=graphiql,
             sync_wait_s=settings.sync_wait_s,
@@ -128,7 +112,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
     )
     complete_document(app)
 
-    answer = ExceptionHandler(graphql_path=GRAPHQL_PATH, graphql_body=graphql_body)
+    answer = ExceptionHandler(graphql_body=graphql_body)
     for kind in (PixyProxyException, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
 
@@ -136,7 +120,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
     app.add_middleware(
         RequestLimits,
         max_body_bytes=settings.max_body_kib * 1024,
-        max_body_bytes_by_path={GRAPHQL_PATH: settings.graphql_max_body_kib * 1024},
+        max_body_bytes_by_path={GRAPHQL: settings.graphql_max_body_kib * 1024},
     )
     app.add_middleware(AnswerErrors, answer=answer)
     if settings.cors_origins:
@@ -164,6 +148,22 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
     app.add_middleware(RequestLog)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     return app
+
+
+def make_state(settings: Settings, services: Services) -> State:
+    """Return what every request is handed."""
+    keys = [key.get_secret_value() for key in settings.api_keys]
+    return State(
+        services=services,
+        access=Access(keys, allow_anonymous=settings.allow_anonymous),
+        sessions=Sessions(keys),
+        representations=Representations(),
+        request_pace=RequestPace(settings.request_timeout_s),
+        content_requires_key=settings.content_requires_key,
+        accel_redirect=settings.accel_redirect,
+        public_base_url=settings.public_base_url,
+        sync_wait_s=settings.sync_wait_s,
+    )
 
 
 def graphql_limits(settings: Settings) -> Limits:

@@ -5,41 +5,45 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from pixyproxy.data.files.derivatives import DerivativeStore
 from pixyproxy.data.files.places import make_store
 from pixyproxy.data.files.store import ImageStore
-from pixyproxy.data.files.variants import VariantStore
 from pixyproxy.data.init import open_database
 from pixyproxy.data.repositories.curation import CurationRepository
 from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepository
+from pixyproxy.data.repositories.secrets import get_secret
 from pixyproxy.data.repositories.transfers import TransferRepository
-from pixyproxy.data.search.blocks import Archive
+from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.service.checking.files import FileCheck
 from pixyproxy.service.checking.fsck import Fsck
 from pixyproxy.service.curating.batches import Batches
 from pixyproxy.service.curating.curation import Curation
 from pixyproxy.service.curating.housekeeping import Housekeeping
+from pixyproxy.service.finding.cursors import Cursors
 from pixyproxy.service.finding.finder import ImageFinder
+from pixyproxy.service.generating.dependencies import Limits
+from pixyproxy.service.generating.engine import GenerationEngine
 from pixyproxy.service.generating.generations import GenerationService
-from pixyproxy.service.generating.generator import ImageGenerator
 from pixyproxy.service.health import Health
 from pixyproxy.service.keeping.fetcher import ImageFetcher
+from pixyproxy.service.keeping.keeper import ImageKeeper
 from pixyproxy.service.moving.exporting import Export
 from pixyproxy.service.moving.importing import Importer
+from pixyproxy.service.moving.importing_pictures import PictureImporter
 from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.migration import ImageMigration
-from pixyproxy.service.moving.pictures import PictureImporter
 from pixyproxy.service.moving.targets import Target
+from pixyproxy.service.providers import make_provider
 from pixyproxy.service.providers.choices import ModelChoices, list_models
-from pixyproxy.service.providers.sketch import SketchProvider
-from pixyproxy.service.serving.originals import ImageService
-from pixyproxy.service.serving.variants import Variants
+from pixyproxy.service.serving.derivatives import Derivatives
+from pixyproxy.service.serving.originals import ImageReader
 from pixyproxy.settings import Settings
 
 BLOCK_DEADLINE_S = 20
 """A block is some 25,000 rows, in one transaction that nobody waits for."""
 TRANSFER_S = 30.0
-"""So long a batch of rows may take that is moved: nobody waits for it."""
+"""How long a batch of rows that is moved may take: nobody waits for it."""
 MIB = 1024 * 1024
 
 
@@ -47,22 +51,22 @@ MIB = 1024 * 1024
 class Services:
     """What the faces and the command line work with."""
 
-    images: ImageService
+    images: ImageReader
     finder: ImageFinder
     curation: Curation
     batches: Batches
     housekeeping: Housekeeping
     generations: GenerationService
     models: tuple[ModelChoices, ...]
-    generator: ImageGenerator
-    variants: Variants
+    engine: GenerationEngine
+    derivatives: Derivatives
     health: Health
     fsck: Fsck
     files: FileCheck
     make_migration: Callable[[ImageStore, ImageStore], ImageMigration]
     make_export: Callable[[Target], Export]
     importer: Importer
-    pictures: PictureImporter
+    picture_importer: PictureImporter
 
 
 @asynccontextmanager
@@ -79,35 +83,38 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         )
         stack.push_async_callback(database.aclose)
         await database.migrate()
+        async with database.open_context() as context:
+            cursors = Cursors(await get_secret(context, "cursors"))
         repository = ImageRepository(database.open_context)
-        archive = Archive(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))
-        key = settings.openai_api_key
-        api_key = key.get_secret_value() if key else None
+        blocks = SearchBlocks(partial(database.open_context, deadline_s=BLOCK_DEADLINE_S))
+        options = settings.provider_options
         generations = GenerationRepository(database.open_context)
-        generator = ImageGenerator(
+        engine = GenerationEngine(
             repository,
-            settings.openai_base_url,
-            api_key,
-            generations=generations,
-            provider=SketchProvider() if settings.generator_name == "sketch" else None,
-            default_model=settings.model,
-            store=store,
-            fetcher=ImageFetcher(
-                base_url=settings.openai_base_url, api_key=api_key, allow=settings.fetch_allow
+            generations,
+            provider=make_provider(settings.generator_name, options),
+            keeper=ImageKeeper(
+                store,
+                ImageFetcher(
+                    base_url=options.base_url, api_key=options.api_key, allow=settings.fetch_allow
+                ),
             ),
-            timeout_s=settings.generation_timeout_s,
-            max_concurrent=settings.max_concurrent_generations,
-            max_queued=settings.max_queued_generations,
-            lease_s=settings.lease_s,
+            limits=Limits(
+                timeout_s=settings.generation_timeout_s,
+                max_concurrent=settings.max_concurrent_generations,
+                max_queued=settings.max_queued_generations,
+                lease_s=settings.lease_s,
+            ),
         )
-        stack.push_async_callback(generator.aclose)
+        stack.push_async_callback(engine.aclose)
         transfers = TransferRepository(partial(database.open_context, deadline_s=TRANSFER_S))
-        curations = CurationRepository(database.open_context, archive)
+        curations = CurationRepository(database.open_context, blocks)
         make_intake = partial(Intake, repository, transfers, curations, store=store)
-        images = ImageService(repository, store=store, generator=generator)
+        images = ImageReader(repository, store=store)
         stack.push_async_callback(images.aclose)
-        variants = Variants(
-            VariantStore(
+        engine.ends.call_after_commit(lambda end: images.remember_new(end.images or ()))
+        derivatives = Derivatives(
+            DerivativeStore(
                 settings.variants,
                 max_bytes=settings.variants_max_mb * MIB,
                 min_free_mb=settings.min_free_mb,
@@ -115,45 +122,51 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             images.read_content,
             repository,
         )
-        stack.push_async_callback(variants.aclose)
+        stack.push_async_callback(derivatives.aclose)
 
         async def forget(guid: str) -> None:
             images.forget(guid)
-            await variants.remove(guid)
+            await derivatives.remove(guid)
 
         curation = Curation(
             repository,
             curations,
-            archive,
+            blocks,
             store=store,
             forget=forget,
         )
-        housekeeping = Housekeeping(repository, archive, curation)
+        housekeeping = Housekeeping(repository, blocks, curation)
         stack.push_async_callback(housekeeping.aclose)
         yield Services(
             images=images,
-            finder=ImageFinder(repository),
+            finder=ImageFinder(repository, cursors=cursors),
             curation=curation,
             batches=Batches(curation),
             housekeeping=housekeeping,
-            generations=GenerationService(repository, generations, generator=generator),
+            generations=GenerationService(engine),
             models=list_models(
                 settings.model,
                 sketches=settings.generator_name == "sketch",
                 is_openai=settings.openai_base_url is None,
             ),
-            generator=generator,
-            variants=variants,
+            engine=engine,
+            derivatives=derivatives,
             health=Health(
                 {"database": database.check, "images": store.check_writable},
-                {"generator": generator.circuit.check},
+                {"generator": engine.circuit.check},
             ),
-            fsck=Fsck(repository, generations, store=store, generator=generator),
+            fsck=Fsck(
+                repository,
+                generations,
+                store=store,
+                recovery=engine.recovery,
+                ends=engine.ends,
+            ),
             files=FileCheck(repository, store=store),
             make_migration=lambda source, target: ImageMigration(
                 repository, source=source, target=target
             ),
             make_export=partial(Export, repository, transfers, store),
             importer=Importer(transfers, make_intake=make_intake),
-            pictures=PictureImporter(make_intake=make_intake),
+            picture_importer=PictureImporter(make_intake=make_intake),
         )

@@ -1,9 +1,7 @@
 """The settings: read from the environment (or a .env file), checked once, handed down."""
 
-import difflib
 import ipaddress
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -14,7 +12,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     SecretStr,
-    ValidationError,
     field_validator,
     model_validator,
 )
@@ -27,13 +24,11 @@ from pydantic_settings import (
 )
 
 from pixyproxy.core.addresses import is_loopback, parse_allowed, read_place
+from pixyproxy.core.api_keys import MAKE_COMMAND, check_api_key
+from pixyproxy.core.variables import refuse_unknown
+from pixyproxy.service.providers import ProviderOptions
 
 PREFIX = "PIXYPROXY_"
-MIN_API_KEY_CHARS = 16
-MIN_API_KEY_VARIETY = 8
-MAKE_API_KEY_COMMAND = "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
-_OF_THE_TESTS = {f"{PREFIX}TEST_MYSQL_URL"}
-_GUESSABLE = re.compile(r"change-?_?me|secret|password|example|12345678|qwerty", re.IGNORECASE)
 
 
 def _split(value: Any) -> Any:
@@ -80,7 +75,7 @@ class Settings(BaseSettings):
     variants_max_mb: int = Field(
         1024,
         ge=0,
-        description="So much of them is kept, in MB; the least used are dropped. 0: nothing.",
+        description="How much of them is kept, in MB; the least used are dropped. 0: nothing.",
     )
     accel_redirect: str | None = Field(
         None,
@@ -131,15 +126,15 @@ class Settings(BaseSettings):
         300,
         gt=0,
         le=3600,
-        description="So many seconds a generation's call to the model may take, with its download "
-        "and with what is tried again.",
+        description="How many seconds a generation's call to the model may take, with its "
+        "download and with what is tried again.",
     )
     sync_wait_s: float = Field(
         50,
         gt=0,
         le=3600,
-        description="A caller who waits for an image is answered 202 after so many seconds; the "
-        "generation goes on.",
+        description="How many seconds a caller waits for an image; then the answer is 202, and "
+        "the generation goes on.",
     )
     max_concurrent_generations: int = Field(
         8,
@@ -150,14 +145,15 @@ class Settings(BaseSettings):
     max_queued_generations: int = Field(
         10_000,
         ge=0,
-        description="With so many generations queued, those that nobody waits for are refused.",
+        description="How many generations may be queued; beyond it, those that nobody waits for "
+        "are refused.",
     )
     lease_s: float = Field(
         30,
         ge=1,
         le=60,
-        description="A process that has not said for so many seconds that it lives counts as dead, "
-        "and others settle what it left.",
+        description="How many seconds a process counts as alive after it last said so; then "
+        "others settle what it left.",
     )
     min_free_mb: int = Field(
         256,
@@ -210,21 +206,21 @@ class Settings(BaseSettings):
         10,
         gt=0,
         le=3600,
-        description="A request must come within so many seconds of its first byte (and one more "
-        "for each KiB that has come); then its connection is closed.",
+        description="How many seconds a request may take to come, from its first byte (and one "
+        "more for each KiB that has come); then its connection is closed.",
     )
     drain_s: float = Field(
         1,
         ge=0,
         le=300,
-        description="After SIGTERM, `/health/ready` fails for so many seconds before the "
-        "service stops listening.",
+        description="How many seconds `/health/ready` fails after SIGTERM, before the service "
+        "stops listening.",
     )
     shutdown_grace_s: int = Field(
         25,
         ge=1,
         le=3600,
-        description="Then running requests have so many seconds to finish.",
+        description="How many seconds running requests then have to finish.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least severe records that are logged."
@@ -242,21 +238,14 @@ class Settings(BaseSettings):
         """Return where settings come from. Raises ValueError where it holds an unknown one."""
         for source in (env_settings, dotenv_settings):
             assert isinstance(source, EnvSettingsSource)
-            _refuse_unknown(source.env_vars, settings_cls.model_fields)
+            refuse_unknown(source.env_vars, settings_cls.model_fields, prefix=PREFIX)
         return init_settings, env_settings, dotenv_settings, file_secret_settings
 
     @field_validator("api_keys")
     @classmethod
     def _strong_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for number, key in enumerate(keys, 1):
-            text = key.get_secret_value()
-            if not text.isascii() or not text.isprintable() or " " in text:
-                raise ValueError(f"key {number} must be printable ASCII without spaces")
-            weak = len(text) < MIN_API_KEY_CHARS or len(set(text)) < MIN_API_KEY_VARIETY
-            if weak or _GUESSABLE.search(text):
-                raise ValueError(
-                    f"key {number} is weak; make a good one with: {MAKE_API_KEY_COMMAND}"
-                )
+            check_api_key(key.get_secret_value(), f"key {number}")
         return keys
 
     @field_validator("openai_base_url", "public_base_url")
@@ -325,7 +314,7 @@ class Settings(BaseSettings):
         if not self.api_keys and not self.allow_anonymous:
             raise ValueError(
                 f"listening on {self.host} without PIXYPROXY_API_KEYS would let anybody generate "
-                f"images; make a key with: {MAKE_API_KEY_COMMAND} "
+                f"images; make a key with: {MAKE_COMMAND} "
                 "(or set PIXYPROXY_ALLOW_ANONYMOUS=true)"
             )
         if self.generator == "auto" and self.generator_name == "sketch":
@@ -337,31 +326,19 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def provider_options(self) -> ProviderOptions:
+        """What the provider is told."""
+        key = self.openai_api_key
+        return ProviderOptions(
+            base_url=self.openai_base_url,
+            api_key=key.get_secret_value() if key else None,
+            default_model=self.model,
+            timeout_s=self.generation_timeout_s,
+        )
+
+    @property
     def generator_name(self) -> Literal["openai", "sketch"]:
         """Who draws, with `auto` resolved."""
         if self.generator != "auto":
             return self.generator
         return "openai" if self.openai_api_key or self.openai_base_url else "sketch"
-
-
-def describe_settings_error(error: ValidationError) -> str:
-    """Return what is wrong with the settings, variable by variable, without any value."""
-    lines = []
-    for fault in error.errors(include_input=False, include_url=False):
-        names = [str(part) for part in fault["loc"]]
-        variable = names[0] if names else ""
-        if variable and not variable.startswith((PREFIX, "OPENAI_")):
-            variable = PREFIX + variable.upper()
-        if variable.startswith(f"{PREFIX}OPENAI_"):
-            variable += f" (or {variable.removeprefix(PREFIX)})"
-        message = fault["msg"].removeprefix("Value error, ")
-        lines.append(f"{variable}: {message}" if variable else message)
-    return "; ".join(lines)
-
-
-def _refuse_unknown(variables: Iterable[str], fields: Iterable[str]) -> None:
-    known = {PREFIX + field.upper() for field in fields}
-    for variable in map(str.upper, variables):
-        if variable.startswith(PREFIX) and variable not in known | _OF_THE_TESTS:
-            (nearest,) = difflib.get_close_matches(variable, sorted(known), n=1, cutoff=0)
-            raise ValueError(f"{variable} is no setting; did you mean {nearest}?")

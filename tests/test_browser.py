@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.support.programs import require_program
 from tests.support.servers import ROOT, Service
-from tests.web.test_variants import files_of
+from tests.web.test_derivatives import files_of
 
 KEY = "N7mYcQ4w-tests-only-9fKz"
 PAGE = """<!doctype html><title>A frontend</title>

@@ -15,7 +15,7 @@ import pytest
 from pixyproxy.core.models import GenerationCreate
 from pixyproxy.data.init import Database
 from pixyproxy.data.repositories.images import ImageRepository
-from pixyproxy.service.generating.generator import ImageGenerator
+from pixyproxy.service import ImageGenerator
 from tests.conftest import MakeSettings, open_client
 from tests.support import model_server as ms
 from tests.support.model_server import Behaviour, ModelServer
@@ -474,6 +474,8 @@ async def test_the_generator_needs_a_repository_a_base_url_and_a_key_and_no_more
     repository = ImageRepository(database.open_context)
     generator = ImageGenerator(repository, model_server.base_url, KEY)
     asked = GenerationCreate(prompt="a fox", size="512x512")
+    assert generator.repo is repository
+    assert str(generator.client.base_url).startswith(model_server.base_url)
     detail = await generator.generate_image(asked, "dall-e-3", "natural", "standard", "1024x1792")
     await generator.aclose()
     assert detail.parameters == {"style": "natural", "quality": "standard", "size": "1024x1792"}

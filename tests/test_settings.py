@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pixyproxy.settings import PREFIX, Settings, describe_settings_error
+from pixyproxy.cli.terminal import describe_settings_error
+from pixyproxy.settings import PREFIX, Settings
 
 
 def fault_of(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> str:

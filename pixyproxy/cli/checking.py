@@ -29,7 +29,7 @@ from pixyproxy.core.addresses import read_place
 from pixyproxy.core.models import Stats
 from pixyproxy.data.files.places import make_store
 from pixyproxy.log import escape_line
-from pixyproxy.service.checking.files import Checked, Fault
+from pixyproxy.service.checking.files import CheckProgress, Fault
 from pixyproxy.settings import Settings
 
 REMAIN = 1
@@ -99,7 +99,7 @@ def _table(found: Stats) -> Table:
 def verify(
     *,
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Read at most so many megabytes a second.")
+        float | None, typer.Option(min=0.001, help="How many megabytes a second are read, at most.")
     ] = None,
     after: Annotated[str | None, typer.Option(help="Go on after the image with this GUID.")] = None,
     json: Annotated[
@@ -156,7 +156,7 @@ def migrate_images(
 
 async def _verified(
     services: Services, *, after: str | None, mb_per_s: float | None
-) -> AsyncGenerator[Fault | Checked, None]:
+) -> AsyncGenerator[Fault | CheckProgress, None]:
     async with aclosing(services.files.run(after=after, mb_per_s=mb_per_s)) as events:
         async for event in events:
             yield event
@@ -168,7 +168,7 @@ async def _migrated(
     target: str | Path,
     after: str | None,
     services: Services,
-) -> AsyncGenerator[Fault | Checked, None]:
+) -> AsyncGenerator[Fault | CheckProgress, None]:
     stores = [make_store(place, min_free_mb=settings.min_free_mb) for place in (source, target)]
     for store in stores:
         store.open()
@@ -199,7 +199,7 @@ class _Last:
 async def _go_through(
     settings: Settings,
     last: _Last,
-    make_events: Callable[[Services], AsyncGenerator[Fault | Checked, None]],
+    make_events: Callable[[Services], AsyncGenerator[Fault | CheckProgress, None]],
     *,
     json: bool,
 ) -> int:
@@ -212,7 +212,7 @@ async def _go_through(
             async with aclosing(make_events(services)) as events:
                 async for event in events:
                     match event:
-                        case Checked():
+                        case CheckProgress():
                             count["images"] += event.count
                             count["bytes"] += event.byte_size
                             last.guid = event.last_guid
@@ -235,7 +235,7 @@ async def _fsck(settings: Settings, *, repair: bool, json: bool) -> int:
             async with aclosing(services.fsck.run(repair=repair)) as events:
                 async for event in events:
                     match event:
-                        case Checked():
+                        case CheckProgress():
                             count[event.stage] += event.count
                             progress.update(stages[event.stage], completed=event.share)
                         case Fault():

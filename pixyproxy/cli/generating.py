@@ -24,8 +24,10 @@ from pixyproxy.cli.terminal import (
 )
 from pixyproxy.core.exceptions import PixyProxyException
 from pixyproxy.core.models import Attempt, Generation, GenerationCreate, GenerationStatus
+from pixyproxy.core.urls import Urls
 from pixyproxy.log import escape_line
-from pixyproxy.service.generating.generator import Terms
+from pixyproxy.service.generating.terms import Terms
+from pixyproxy.service.validation import validate
 from pixyproxy.settings import Settings
 from pixyproxy.web.models import GenerationDetail, ImageDetailWithUrl
 
@@ -68,18 +70,18 @@ def generate(
     One image prints its ImageDetail. Several, and --no-wait, print the generation with its images;
     what failed of them is told on standard error.
     """
-    wish = GenerationCreate.model_construct(
-        prompt=prompt,
-        model=model,
-        size=size,
-        quality=quality,
-        style=style,
-        background=background,
-        output_format=output_format,
-        output_compression=output_compression,
-        moderation=moderation,
-        n=n,
-    )
+    asked = {
+        "prompt": prompt,
+        "model": model,
+        "size": size,
+        "quality": quality,
+        "style": style,
+        "background": background,
+        "output_format": output_format,
+        "output_compression": output_compression,
+        "moderation": moderation,
+        "n": n,
+    }
     terms = Terms(caller=CALLER, idempotency_key=idempotency_key)
     with errors_in_one_line(
         "interrupted; if the model was asked already, the image may have been charged for"
@@ -87,8 +89,9 @@ def generate(
         settings = read_settings(log_level="ERROR")
         if out is not None and (n != 1 or not wait):
             raise ValueError("--out takes a copy of one image, which is waited for")
+        request = validate(GenerationCreate, asked)
         with closing(_Copy(out)) if out else nullcontext() as copy:
-            asyncio.run(_generate(settings, wish, terms, copy, is_waited_for=wait))
+            asyncio.run(_generate(settings, request, terms, copy, is_waited_for=wait))
 
 
 generations = typer.Typer(help="List, show, cancel and retry generations.", no_args_is_help=True)
@@ -174,15 +177,16 @@ def _run(use: Callable[[Services, Settings], Coroutine[None, None, None]]) -> No
 
 async def _generate(
     settings: Settings,
-    wish: GenerationCreate,
+    request: GenerationCreate,
     terms: Terms,
     copy: "_Copy | None",
     *,
     is_waited_for: bool,
 ) -> None:
     async with open_services(settings) as services:
-        generation = await services.generations.submit(wish, terms, runs_here=is_waited_for)
-        if terms.replayed:
+        submitted = await services.generations.submit(request, terms, runs_here=is_waited_for)
+        generation = submitted.generation
+        if submitted.replayed:
             tell("note", "this key was sent before: nothing new was begun", color="yellow")
         if not is_waited_for:
             (detail,) = await _details(services, settings, [generation])
@@ -190,7 +194,7 @@ async def _generate(
             return
         with console.status("drawing ..."):
             if generation.status is GenerationStatus.QUEUED:
-                await services.generator.take_up(generation.guid)
+                await services.engine.worker.take_up(generation.guid)
             generation = await _wait(services, generation)
         name = f"generation {generation.guid}"
         reason = generation.error.message if generation.error else ""
@@ -229,7 +233,7 @@ async def _wait(services: Services, generation: Generation) -> Generation:
         task = asyncio.current_task()
         assert task is not None
         task.uncancel()
-    services.generator.give_up_drawing()
+    services.engine.give_up_drawing()
     generation = await _follow(
         services, generation, lambda status: status is not GenerationStatus.RUNNING
     )
@@ -251,14 +255,10 @@ async def _follow(
 async def _details(
     services: Services, settings: Settings, found: Sequence[Generation]
 ) -> list[GenerationDetail]:
-    base = settings.public_base_url or origin(settings, "http")
+    urls = Urls(settings.public_base_url or origin(settings, "http"))
     images = await services.generations.images_of([generation.guid for generation in found])
     return [
-        GenerationDetail.of(
-            generation,
-            images.get(generation.guid, ()),
-            lambda guid: f"{base}/image/{guid}/content",
-        )
+        GenerationDetail.of(generation, images.get(generation.guid, ()), urls)
         for generation in found
     ]
 

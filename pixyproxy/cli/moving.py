@@ -25,11 +25,12 @@ from pixyproxy.cli.terminal import (
 )
 from pixyproxy.log import escape_line
 from pixyproxy.service.checking.files import Fault
-from pixyproxy.service.moving.folder import Folder
+from pixyproxy.service.moving.events import ImportFault, TransferProgress
+from pixyproxy.service.moving.export_format import HEAD
 from pixyproxy.service.moving.intake import FILES_AT_ONCE
-from pixyproxy.service.moving.layout import HEAD, Moved, Trouble
 from pixyproxy.service.moving.sources import FolderSource, TarSource
 from pixyproxy.service.moving.targets import FolderTarget, Target, TarTarget
+from pixyproxy.service.moving.untrusted_folder import UntrustedFolder
 from pixyproxy.settings import Settings
 
 STREAM = "-"
@@ -38,7 +39,7 @@ _INTERRUPTED = "interrupted; the same command goes on where it was"
 _EXPORTED = ("images", "written_before", "generations", "deleted", "faults")
 _IMPORTED = ("imported", "skipped", "conflict", "damaged", "generations", "tombstones", "faults")
 
-Events = AsyncGenerator[Fault | Trouble | Moved, None]
+Events = AsyncGenerator[Fault | ImportFault | TransferProgress, None]
 
 Json = Annotated[
     bool, typer.Option("--json", help="Print JSON, one fault a line, and a last summary line.")
@@ -144,9 +145,9 @@ def _opened(services: Services, source: str, *, repair: bool) -> Iterator[Events
         with path.open("rb", buffering=_BUFFER_BYTES) as stream:
             yield services.importer.run(TarSource(stream), repair=repair)
     elif (path / HEAD).exists():
-        yield services.importer.run(FolderSource(Folder(path)), repair=repair)
+        yield services.importer.run(FolderSource(UntrustedFolder(path)), repair=repair)
     else:
-        yield services.pictures.run(Folder(path))
+        yield services.picture_importer.run(UntrustedFolder(path))
 
 
 async def _show(
@@ -159,7 +160,7 @@ async def _show(
     with progress:
         async with aclosing(events):
             async for event in events:
-                if isinstance(event, Moved):
+                if isinstance(event, TransferProgress):
                     count[event.name] += event.count
                     description = f"{count[names[0]]} {names[0]}"
                     if event.share is None:
@@ -178,13 +179,13 @@ async def _show(
     return count["faults"]
 
 
-def _as_json(event: Fault | Trouble) -> str:
-    name = event.name if isinstance(event, Trouble) else event.guid
+def _as_json(event: Fault | ImportFault) -> str:
+    name = event.name if isinstance(event, ImportFault) else event.guid
     return json_format.dumps({"fault": event.code, "name": name, "detail": event.detail})
 
 
-def _as_text(event: Fault | Trouble) -> str:
-    name = event.name if isinstance(event, Trouble) else event.guid
+def _as_text(event: Fault | ImportFault) -> str:
+    name = event.name if isinstance(event, ImportFault) else event.guid
     return escape_line(f"{event.code} {name}: {event.detail}")
 
 

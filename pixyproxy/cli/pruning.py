@@ -27,7 +27,7 @@ def prune_variants(
 
 async def _prune(settings: Settings, *, everything: bool) -> None:
     async with open_services(settings) as services:
-        pruned = await services.variants.prune(everything=everything)
+        pruned = await services.derivatives.prune(everything=everything)
     print_text(
         f"removed: {pruned.removed} ({pruned.removed_bytes / MIB:.1f} MB), "
         f"kept: {pruned.kept} ({pruned.kept_bytes / MIB:.1f} MB)"

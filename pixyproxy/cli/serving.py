@@ -5,7 +5,7 @@ import os
 import socket
 import ssl
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 import uvicorn
@@ -20,10 +20,12 @@ from pixyproxy.cli.terminal import (
     print_text,
     read_settings,
 )
+from pixyproxy.core.urls import Urls
 from pixyproxy.log import configure_logging
 from pixyproxy.schema.schema import make_schema
 from pixyproxy.settings import PREFIX, Settings
 
+_GENERATORS = get_args(Settings.model_fields["generator"].annotation)
 KEEP_ALIVE_S = 75
 """Longer than the usual proxies' own, so that it is they who hang up an idle connection."""
 
@@ -35,7 +37,7 @@ def serve(
         str | None, typer.Option(help="mysql://user:password@host/database or sqlite:///path.")
     ] = None,
     images: Annotated[Path | None, typer.Option(help="The folder of the image files.")] = None,
-    generator: Annotated[str | None, typer.Option(help="auto, openai or sketch.")] = None,
+    generator: Annotated[str | None, typer.Option(help=f"{', '.join(_GENERATORS)}.")] = None,
     openai_base_url: Annotated[
         str | None, typer.Option(help="Any OpenAI-compatible server, such as http://host/v1.")
     ] = None,
@@ -67,9 +69,9 @@ def serve(
     with errors_in_one_line():
         settings = read_settings(log_level="WARNING")
         _check_certificate(ssl_certfile, ssl_keyfile)
-        asyncio.run(_prepare(settings))
+        draws_by = asyncio.run(_prepare(settings))
         _check_port(settings)
-    _show_banner(settings, scheme="https" if ssl_certfile else "http")
+    _show_banner(settings, draws_by, scheme="https" if ssl_certfile else "http")
     configure_logging(settings.log_level)
     uvicorn.run(
         "pixyproxy.app:create_app_from_environment",
@@ -109,9 +111,10 @@ def version() -> None:
         print_text(f"pixyproxy {__version__}")
 
 
-async def _prepare(settings: Settings) -> None:
-    async with open_services(settings):
-        pass
+async def _prepare(settings: Settings) -> str:
+    """Bring everything that is kept up to date, and say what draws."""
+    async with open_services(settings) as services:
+        return services.engine.provider.describe()
 
 
 def _check_certificate(certfile: Path | None, keyfile: Path | None) -> None:
@@ -140,22 +143,18 @@ def _check_port(settings: Settings) -> None:
             ) from None
 
 
-def _show_banner(settings: Settings, *, scheme: str) -> None:
-    url = origin(settings, scheme)
-    draws = {
-        "openai": f"{settings.openai_base_url or 'OpenAI'}, model {settings.model}",
-        "sketch": "the embedded sketch generator (free, offline, no model)",
-    }[settings.generator_name]
+def _show_banner(settings: Settings, draws_by: str, *, scheme: str) -> None:
+    urls = Urls(origin(settings, scheme))
     database = make_url(settings.database_url).render_as_string(hide_password=True)
     access = "API keys" if settings.api_keys else "anonymous"
     for name, value in {
         f"PixyProxy {__version__}": "",
-        "listens on": f"{url}  (GraphiQL at {url}/graphql, REST at {url}/docs)",
+        "listens on": f"{urls.base}  (GraphiQL at {urls.graphql}, REST at {urls.docs})",
         "keeps rows in": database,
         "keeps images in": str(
             images.absolute() if isinstance(images := settings.images, Path) else images
         ),
-        "draws by": draws,
+        "draws by": draws_by,
         "access": access,
     }.items():
         console.print(f"{name:<16}{value}".rstrip(), markup=False)

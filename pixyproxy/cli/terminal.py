@@ -16,7 +16,7 @@ from rich.text import Text
 
 from pixyproxy.core.exceptions import ImageStoreError, PixyProxyException
 from pixyproxy.log import configure_logging, escape_line
-from pixyproxy.settings import PREFIX, Settings, describe_settings_error
+from pixyproxy.settings import PREFIX, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +90,21 @@ def errors_in_one_line(interrupted: str = "interrupted", *, status: int = 1) -> 
             f"unforeseen: {type(error).__name__}; "
             f"set {PREFIX}LOG_LEVEL=DEBUG to have the traceback logged"
         )
+
+
+def describe_settings_error(error: ValidationError) -> str:
+    """Return what is wrong with the settings, variable by variable, without any value."""
+    lines = []
+    for fault in error.errors(include_input=False, include_url=False):
+        names = [str(part) for part in fault["loc"]]
+        variable = names[0] if names else ""
+        if variable and not variable.startswith((PREFIX, "OPENAI_")):
+            variable = PREFIX + variable.upper()
+        if variable.startswith(f"{PREFIX}OPENAI_"):
+            variable += f" (or {variable.removeprefix(PREFIX)})"
+        message = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"{variable}: {message}" if variable else message)
+    return "; ".join(lines)
 
 
 def origin(settings: Settings, scheme: str) -> str:

@@ -1,20 +1,15 @@
 """The models that all floors share."""
 
-import re
-import unicodedata
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from pixyproxy.core.text import fold_tag
-
-MAX_PROMPT_CHARS = 32_000
-"""The longest prompt any known model takes (GPT image models, OpenAI's API reference)."""
-MAX_TAG_CHARS = 64
-MAX_IMAGES = 10
-"""The most images that any known model draws in one call."""
+from pixyproxy.core.exceptions import GeneratorBusyError
+from pixyproxy.core.fields import MAX_IMAGES, Choice, Prompt
 
 
 class ContentType(StrEnum):
@@ -30,52 +25,6 @@ class ContentType(StrEnum):
     def extension(self) -> str:
         """The file name's extension, without a dot."""
         return "jpg" if self is ContentType.JPEG else self.value.removeprefix("image/")
-
-
-def _storable(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("must not contain NUL characters")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("must be valid Unicode without lone surrogates") from None
-    return text
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be blank")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_storable)]
-Prompt = Annotated[
-    str,
-    Field(max_length=MAX_PROMPT_CHARS),
-    AfterValidator(_storable),
-    AfterValidator(_not_blank),
-]
-Choice = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
-
-
-def _is_key(text: str) -> str:
-    if not re.fullmatch(r"[!-~]{1,255}", text):
-        raise ValueError("must be 1 to 255 printable ASCII characters without spaces")
-    return text
-
-
-def _as_tag(text: str) -> str:
-    tag = fold_tag(text)
-    if not 0 < len(tag) <= MAX_TAG_CHARS:
-        raise ValueError(f"must have 1 to {MAX_TAG_CHARS} characters")
-    if any(unicodedata.category(char) == "Cc" for char in tag):
-        raise ValueError("must not contain control characters")
-    return tag
-
-
-TagName = Annotated[str, AfterValidator(_storable), AfterValidator(_as_tag)]
-"""A tag, with case and white space made alike."""
-IdempotencyKey = Annotated[str, AfterValidator(_is_key)]
 
 
 class ImageDetailCreate(BaseModel):
@@ -132,32 +81,61 @@ class GenerationError(BaseModel):
 
 
 class Generation(BaseModel):
-    """A wish for images, from the moment it is written down: what became of it, and when."""
+    """A request for images, from when it was written down: what became of it, and when."""
 
     model_config = ConfigDict(frozen=True)
 
-    guid: str = Field(description="The generation's public name, a UUID.")
-    status: GenerationStatus = Field(description="How far it is.")
-    prompt: str = Field(description="The prompt, exactly as it was given.")
-    model: str = Field(description="The model that is asked.")
-    parameters: dict[str, Any] = Field(description="The parameters that are sent to the model.")
-    n: int = Field(description="How many images are asked for.")
-    model_served: str | None = Field(None, description="The model that answered.")
+    guid: str = Field(
+        description="The generation's public name, a UUID.",
+        examples=["c8d1e6f0-2b47-4a95-9e13-6d0f8b2a7c54"],
+    )
+    status: GenerationStatus = Field(description="How far it is.", examples=["succeeded"])
+    prompt: str = Field(
+        description="The prompt, exactly as it was given.", examples=["a red fox in the snow"]
+    )
+    model: str = Field(description="The model that is asked.", examples=["gpt-image-2"])
+    parameters: dict[str, Any] = Field(
+        description="The parameters that are sent to the model.", examples=[{"size": "1024x1024"}]
+    )
+    n: int = Field(description="How many images are asked for.", examples=[2])
+    model_served: str | None = Field(
+        None, description="The model that answered.", examples=["gpt-image-2"]
+    )
     upstream_request_id: str | None = Field(
-        None, description="The name that the model's server gave to the call, the last of several."
+        None,
+        description="The name that the model's server gave to the call, the last of several.",
+        examples=["req_7d1f0c2b9e8a4635"],
     )
     usage: dict[str, Any] | None = Field(
         None,
         description="The tokens that the model's server counted since the last retry, if any.",
+        examples=[{"input_tokens": 14, "output_tokens": 1056, "total_tokens": 1070}],
     )
     error: GenerationError | None = Field(
-        None, description="Why there is no image, or not every image that was asked for."
+        None,
+        description="Why there is no image, or not every image that was asked for.",
+        examples=[
+            {
+                "code": "bad-generator-response",
+                "message": "The image model gave fewer images than were asked for.",
+            }
+        ],
     )
-    queued_at: datetime = Field(description="When it was written down, in UTC.")
-    started_at: datetime | None = Field(None, description="When it was last taken up.")
-    answered_at: datetime | None = Field(None, description="When the model last answered.")
-    stored_at: datetime | None = Field(None, description="When its images were on disk.")
-    finished_at: datetime | None = Field(None, description="When it came to its end.")
+    queued_at: datetime = Field(
+        description="When it was written down, in UTC.", examples=["2026-11-20T09:14:36.004211Z"]
+    )
+    started_at: datetime | None = Field(
+        None, description="When it was last taken up.", examples=["2026-11-20T09:14:36.004211Z"]
+    )
+    answered_at: datetime | None = Field(
+        None, description="When the model last answered.", examples=["2026-11-20T09:15:00.101542Z"]
+    )
+    stored_at: datetime | None = Field(
+        None, description="When its images were on disk.", examples=["2026-11-20T09:15:00.131907Z"]
+    )
+    finished_at: datetime | None = Field(
+        None, description="When it came to its end.", examples=["2026-11-20T09:15:00.131907Z"]
+    )
 
 
 class AttemptStatus(StrEnum):
@@ -172,6 +150,12 @@ class AttemptStatus(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     """No whole answer came."""
+
+
+NEVER_CHARGED_FOR: Mapping[str, str] = MappingProxyType(
+    {"status": AttemptStatus.UNSENT.value, "error_code": GeneratorBusyError.code}
+)
+"""An attempt with one of these values was certainly not accepted: it may be made again."""
 
 
 class AnsweredImage(BaseModel):
@@ -221,6 +205,11 @@ class Attempt(BaseModel):
         """The call's name."""
         return f"{self.generation_guid}-{self.number}"
 
+    @property
+    def may_be_charged_for(self) -> bool:
+        """Whether the call was accepted, or may have been."""
+        return all(getattr(self, name) != value for name, value in NEVER_CHARGED_FOR.items())
+
 
 class ImageDetail(ImageDetailCreate):
     """A kept image: everything about it but its bytes.
@@ -232,37 +221,65 @@ class ImageDetail(ImageDetailCreate):
         frozen=True, extra="ignore", strict=False, revalidate_instances="never"
     )
 
-    guid: str = Field(description="The image's public name, a UUID.")
-    filename: str = Field(description="A human-readable file name, unique to the image.")
-    prompt: str = Field(description="The prompt, exactly as it was given.")
-    created_at: datetime = Field(description="When the image was kept, in UTC.")
-    updated_at: datetime = Field(description="When anything about it changed last, in UTC.")
-    content_type: ContentType = Field(description="The media type, from the bytes themselves.")
-    width: int = Field(description="Width in pixels.")
-    height: int = Field(description="Height in pixels.")
-    byte_size: int = Field(description="Size of the image file in bytes.")
-    sha256: str = Field(description="SHA-256 of the image file, in hexadecimal.")
-    model: str = Field(description="The model that drew it.")
+    guid: str = Field(
+        description="The image's public name, a UUID.",
+        examples=["5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05"],
+    )
+    filename: str = Field(
+        description="A human-readable file name, unique to the image.",
+        examples=["a-red-fox-in-the-snow-20261120T091500-5f2b8c1e.png"],
+    )
+    prompt: str = Field(
+        description="The prompt, exactly as it was given.", examples=["a red fox in the snow"]
+    )
+    created_at: datetime = Field(
+        description="When the image was kept, in UTC.", examples=["2026-11-20T09:15:00.123456Z"]
+    )
+    updated_at: datetime = Field(
+        description="When anything about it changed last, in UTC.",
+        examples=["2026-11-20T09:15:00.123456Z"],
+    )
+    content_type: ContentType = Field(
+        description="The media type, from the bytes themselves.", examples=["image/png"]
+    )
+    width: int = Field(description="Width in pixels.", examples=[1024])
+    height: int = Field(description="Height in pixels.", examples=[1024])
+    byte_size: int = Field(description="Size of the image file in bytes.", examples=[1482113])
+    sha256: str = Field(
+        description="SHA-256 of the image file, in hexadecimal.",
+        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    )
+    model: str = Field(description="The model that drew it.", examples=["gpt-image-2"])
     revised_prompt: str | None = Field(
-        description="The prompt as the model rewrote it, where it says so."
+        description="The prompt as the model rewrote it, where it says so.",
+        examples=["A red fox stands in fresh snow, looking into the camera"],
     )
     parameters: dict[str, Any] = Field(
-        description="The parameters that were sent to the model; it chose the rest itself."
+        description="The parameters that were sent to the model; it chose the rest itself.",
+        examples=[{"size": "1024x1024"}],
     )
-    generation_guid: str | None = Field(None, description="The generation that it came from.")
+    generation_guid: str | None = Field(
+        None,
+        description="The generation that it came from.",
+        examples=["c8d1e6f0-2b47-4a95-9e13-6d0f8b2a7c54"],
+    )
     tags: Annotated[tuple[str, ...], BeforeValidator(lambda tags: tags or ())] = Field(
-        (), description="The tags that it was given, in alphabetical order."
+        (),
+        description="The tags that it was given, in alphabetical order.",
+        examples=[["animals", "winter"]],
     )
 
     thumbhash: str | None = Field(
         None,
         description="A ThumbHash in Base64, to paint while the image loads; null where there is "
         "none.",
+        examples=["1QcSHQRnh493V4dIh4eXh1h4kJUI"],
     )
     has_content_credentials: bool | None = Field(
         None,
         description="Whether the image file carries C2PA content credentials; null where nobody "
         "has looked.",
+        examples=[True],
     )
 
 

@@ -90,3 +90,28 @@ def make_filename(prompt: str, created_at: datetime, guid: str, extension: str) 
     beginning = unicodedata.normalize("NFC", prompt[:_PROMPT_CHARS_IN_FILENAME])
     stem = "-".join(_run().findall(beginning)) or "image"
     return f"{stem}-{created_at:%Y%m%dT%H%M%S}-{guid[:8]}.{extension}"
+
+
+def check_storable(text: str) -> str:
+    """Return the text. Raises ValueError where no database could keep it."""
+    if "\x00" in text:
+        raise ValueError("must not contain NUL characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode without lone surrogates") from None
+    return text
+
+
+def check_not_blank(text: str) -> str:
+    """Return the text. Raises ValueError where there is nothing in it."""
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+def check_key(text: str) -> str:
+    """Return the text. Raises ValueError where it will not do as an idempotency key."""
+    if not re.fullmatch(r"[!-~]{1,255}", text):
+        raise ValueError("must be 1 to 255 printable ASCII characters without spaces")
+    return text

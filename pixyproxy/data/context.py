@@ -2,8 +2,8 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -74,7 +74,7 @@ class DatabaseContext:
 
     async def commit_transaction(self) -> None:
         """Commit. When this fails, whether the transaction was committed is unknown."""
-        await self._run(lambda connection: connection.exec_driver_sql("COMMIT"), may_repeat=False)
+        await self._control("COMMIT")
         self._in_transaction = False
         self._end_turn()
 
@@ -82,11 +82,24 @@ class DatabaseContext:
         """Undo what the transaction has done. Does not fail: a lost connection rolls back too."""
         if self._in_transaction:
             with suppress(StorageException):
-                await self._run(
-                    lambda connection: connection.exec_driver_sql("ROLLBACK"), may_repeat=False
-                )
+                await self._control("ROLLBACK")
         self._in_transaction = self._lost_transaction = False
         self._end_turn()
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what is done within, and nothing before it, where a unique key was taken.
+
+        It must be in a transaction; the IntegrityError goes on.
+        """
+        if not self._in_transaction:
+            raise RuntimeError("a savepoint needs a transaction; SQLite would begin one unasked")
+        await self._control("SAVEPOINT within")
+        try:
+            yield
+        except IntegrityError:
+            await self._control("ROLLBACK TO SAVEPOINT within")
+            raise
 
     async def execute(
         self, statement: sa.Executable, parameters: Parameters = None
@@ -121,6 +134,9 @@ class DatabaseContext:
                 self._check_disk()
             except OSError as error:
                 raise DatabaseUnavailableError from error
+
+    async def _control(self, statement: str) -> None:
+        await self._run(lambda connection: connection.exec_driver_sql(statement), may_repeat=False)
 
     async def _execute(
         self, statement: sa.Executable, parameters: Parameters

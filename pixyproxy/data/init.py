@@ -21,7 +21,7 @@ from pixyproxy.data.sqlite import connect_to_sqlite
 DEADLINE_S = 1.5
 """A database that has not answered by then is taken for gone; callers hear of it within 2 s."""
 LOCK_TIMEOUT_S = 1
-"""So long a writer waits for another; less than the deadline, so that the server gives up too."""
+"""How long a writer waits for another: less than the deadline, so that the server gives up too."""
 
 _MIN_PACKET_MIB = 4
 """The longest row has over 1 MiB: a prompt of 32,000 characters that each become 18 for search."""

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import mysql
 
 MAX_TAG_CHARS = 64
 MAX_TERM_BYTES = 200
+SECRET_BYTES = 32
 
 metadata = sa.MetaData()
 
@@ -186,5 +187,13 @@ attempts = sa.Table(
     sa.Column("sent_at", UtcDateTime(), nullable=False),
     sa.Column("answered_at", UtcDateTime(), nullable=True),
     sa.Column("ended_at", UtcDateTime(), nullable=True),
+    **_OPTIONS,
+)
+
+secrets = sa.Table(
+    "secrets",
+    metadata,
+    sa.Column("name", _text(64), primary_key=True),
+    sa.Column("value", _bytes(SECRET_BYTES), nullable=False),
     **_OPTIONS,
 )

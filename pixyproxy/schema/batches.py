@@ -6,6 +6,8 @@ import strawberry
 from strawberry import UNSET
 
 from pixyproxy.schema.context import PixyInfo
+from pixyproxy.schema.fields import shows
+from pixyproxy.schema.limits import FREE
 from pixyproxy.service.curating.batches import BatchFailure, BatchResult, ImageBatch
 from pixyproxy.service.curating.curation import TagChange
 
@@ -20,25 +22,20 @@ def _tags(name: str) -> Any:
 
 
 @strawberry.type(name="BatchFailure", description="An image to which it could not be done.")
+@shows(BatchFailure)
 class BatchFailureType:
     """The fields of the service's BatchFailure."""
 
-    guid: strawberry.ID = strawberry.field(
-        description=BatchFailure.model_fields["guid"].description
-    )
-    code: str = strawberry.field(description=BatchFailure.model_fields["code"].description)
+    guid: strawberry.ID
 
 
 @strawberry.type(name="BatchResult", description="What became of each image that was named.")
+@shows(BatchResult)
 class BatchResultType:
     """The fields of the service's BatchResult."""
 
-    done: list[strawberry.ID] = strawberry.field(
-        description=BatchResult.model_fields["done"].description
-    )
-    failed: list[BatchFailureType] = strawberry.field(
-        description=BatchResult.model_fields["failed"].description
-    )
+    done: list[strawberry.ID]
+    failed: list[BatchFailureType]
 
 
 @strawberry.type
@@ -47,6 +44,7 @@ class BatchMutation:
 
     @strawberry.mutation(
         graphql_type=BatchResultType,
+        metadata=FREE,
         description="Give images tags, or take them away, and tell to which it was done and to "
         "which not.",
     )
@@ -60,13 +58,14 @@ class BatchMutation:
         """Change the tags of many images."""
         given = {"add_tags": add_tags, "remove_tags": remove_tags}
         changes = {name: tags for name, tags in given.items() if tags}
-        return await info.context.batches.update_images({"guids": guids, **changes})
+        return await info.context.services.batches.update_images({"guids": guids, **changes})
 
     @strawberry.mutation(
         graphql_type=BatchResultType,
+        metadata=FREE,
         description="Delete images for good, with their bytes, and tell to which it was done and "
         "to which not.",
     )
     async def delete_images(self, info: PixyInfo, guids: Guids) -> BatchResult:
         """Delete many images."""
-        return await info.context.batches.delete_images({"guids": guids})
+        return await info.context.services.batches.delete_images({"guids": guids})

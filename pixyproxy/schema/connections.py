@@ -2,30 +2,29 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from datetime import datetime
 from enum import Enum
 from typing import Any
 
 import strawberry
 from strawberry import UNSET
 
+from pixyproxy.core.criteria import ImageCriteria, Orientation
 from pixyproxy.core.models import Count, ImageDetail
+from pixyproxy.schema.arguments import has_fields_of
 from pixyproxy.schema.types import ImageDetailType
-from pixyproxy.service.finding.finder import Connection, Edge, ImageCriteria
+from pixyproxy.service.finding.finder import Connection, Edge
 
 
-def _field_of(name: str) -> Any:
-    description = ImageCriteria.model_fields[name].description
-    return strawberry.field(default=UNSET, description=description)
+def _declare_orientations() -> None:
+    declared: Any = strawberry.enum(
+        Orientation, name="ImageOrientation", description=Orientation.__doc__
+    )
+    values = declared.__strawberry_definition__.values
+    for value, orientation in zip(values, Orientation, strict=True):
+        value.description = orientation.description
 
 
-@strawberry.enum(description="The form of an image.")
-class ImageOrientation(Enum):
-    """The orientations; the values are the service's own."""
-
-    LANDSCAPE = strawberry.enum_value("landscape", description="Wider than high.")
-    PORTRAIT = strawberry.enum_value("portrait", description="Higher than wide.")
-    SQUARE = strawberry.enum_value("square", description="As wide as high.")
+_declare_orientations()
 
 
 @strawberry.enum(description="In which order images come.")
@@ -37,27 +36,13 @@ class ImageOrder(Enum):
 
 
 @strawberry.input(description="What images must meet, all of it; what is left out does not count.")
+@has_fields_of(ImageCriteria)
 class ImageFilter:
-    """The fields of the service's ImageCriteria."""
-
-    query: str | None = _field_of("query")
-    prompt: str | None = _field_of("prompt")
-    filename: str | None = _field_of("filename")
-    guid: str | None = _field_of("guid")
-    model: str | None = _field_of("model")
-    content_type: str | None = _field_of("content_type")
-    dimensions: str | None = _field_of("dimensions")
-    orientation: ImageOrientation | None = _field_of("orientation")
-    created_after: datetime | None = _field_of("created_after")
-    created_before: datetime | None = _field_of("created_before")
-    tags: list[str] | None = _field_of("tags")
+    """The fields of ImageCriteria."""
 
     def criteria(self) -> dict[str, Any]:
         """Return what was given."""
-        given = {name: value for name, value in vars(self).items() if value is not UNSET}
-        if isinstance(self.orientation, ImageOrientation):
-            given["orientation"] = self.orientation.value
-        return given
+        return {name: value for name, value in vars(self).items() if value is not UNSET}
 
 
 @strawberry.type(description="What lies beyond a part of a list.")

@@ -1,35 +1,27 @@
 """What resolvers find in their context."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
-from pixyproxy.core.models import Generation, ImageDetail
-from pixyproxy.service.curating.batches import Batches
-from pixyproxy.service.curating.curation import Curation
-from pixyproxy.service.finding.finder import ImageFinder
-from pixyproxy.service.generating.generations import GenerationService
-from pixyproxy.service.generating.generator import Terms
-from pixyproxy.service.providers.choices import ModelChoices
-from pixyproxy.service.serving.originals import ImageService
+from pixyproxy.bootstrap import Services
+from pixyproxy.core.models import Generation, GenerationCreate, ImageDetail
+from pixyproxy.core.urls import Urls
+from pixyproxy.service.generating.terms import Submitted, Terms
+from pixyproxy.service.validation import validate
 
 
 @dataclass(frozen=True)
 class Context:
     """The context of one GraphQL request, or of one subscription."""
 
-    images: ImageService
-    finder: ImageFinder
-    curation: Curation
-    batches: Batches
-    models: Sequence[ModelChoices]
-    generations: GenerationService
-    image_url: Callable[[str], str]
+    services: Services
+    urls: Urls
     caller: str
     answer_by: float
     """When the request must be answered, by the event loop's clock."""
@@ -40,19 +32,29 @@ class Context:
     replayed: list[str] = field(default_factory=list)
     """The clientRequestIds that were sent before: nothing new was begun for them."""
 
-    @contextmanager
-    def terms(self, client_request_id: str | None) -> Iterator[Terms]:
-        """Yield on what terms a generation is asked for, and note whether it was a replay.
+    @property
+    def wait_s(self) -> float:
+        """How long it may still wait: all the waiting of one request ends at one time.
 
-        All the waiting of one request ends at one time: a gateway cuts the whole request.
+        A gateway cuts the whole request.
         """
-        wait_s = max(0.0, self.answer_by - asyncio.get_running_loop().time())
-        terms = Terms(self.caller, client_request_id, wait_s)
-        try:
-            yield terms
-        finally:
-            if terms.replayed and client_request_id is not None:
-                self.replayed.append(client_request_id)
+        return max(0.0, self.answer_by - asyncio.get_running_loop().time())
+
+    async def submit(
+        self, asked: Mapping[str, Any], client_request_id: str | None, *, is_waited_for: bool
+    ) -> Submitted:
+        """Submit a generation by the arguments that were given, and note whether it was one before.
+
+        Raises what GenerationService.submit raises.
+        """
+        submitted = await self.services.generations.submit(
+            validate(GenerationCreate, asked),
+            Terms(self.caller, client_request_id),
+            is_waited_for=is_waited_for,
+        )
+        if submitted.replayed and client_request_id is not None:
+            self.replayed.append(client_request_id)
+        return submitted
 
     # What is loaded is not kept: a subscription's context outlives many changes.
 
@@ -61,7 +63,7 @@ class Context:
         """Loads the images of many generations at once."""
 
         async def load(guids: Sequence[str]) -> list[list[ImageDetail]]:
-            found = await self.generations.images_of(list(dict.fromkeys(guids)))
+            found = await self.services.generations.images_of(list(dict.fromkeys(guids)))
             return [found.get(guid, []) for guid in guids]
 
         return DataLoader(load, cache=False)
@@ -71,7 +73,7 @@ class Context:
         """Loads many generations at once."""
 
         async def load(guids: Sequence[str]) -> list[Generation | None]:
-            found = await self.generations.get_generations(list(dict.fromkeys(guids)))
+            found = await self.services.generations.get_generations(list(dict.fromkeys(guids)))
             return [found.get(guid) for guid in guids]
 
         return DataLoader(load, cache=False)

@@ -14,7 +14,7 @@ from graphql import (
 )
 
 from pixyproxy.core.cache import BoundedCache
-from pixyproxy.schema.limits import Limits, find_excesses
+from pixyproxy.schema.limits import CountedFields, Limits, find_excesses
 
 MAX_DOCUMENTS = 1000
 MAX_BYTES = 32 * 2**20
@@ -43,6 +43,7 @@ class DocumentCache:
     def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
         self._schema = schema
         self._limits = limits
+        self._counted = CountedFields.of(schema)
         self._rules = specified_rules
         if not limits.introspection:
             self._rules += (NoSchemaIntrospectionCustomRule,)
@@ -57,7 +58,7 @@ class DocumentCache:
             return known
         max_tokens = self._limits.max_tokens
         document = parse(query, max_lexical_tokens=max_tokens, max_comments=max_tokens)
-        errors = find_excesses(document, self._limits) or validate(
+        errors = find_excesses(document, self._limits, self._counted) or validate(
             self._schema,
             document,
             self._rules,

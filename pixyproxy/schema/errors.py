@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from graphql import GraphQLError
 
@@ -15,23 +15,6 @@ from pixyproxy.core.exceptions import (
     StorageException,
 )
 from pixyproxy.log import request_id_var
-
-
-class RequestFault(Protocol):
-    """What is wrong with a request, as the exception handler says it."""
-
-    @property
-    def code(self) -> str:
-        """The stable code."""
-
-    @property
-    def message(self) -> str:
-        """What a client may read."""
-
-    @property
-    def errors(self) -> Sequence[Mapping[str, Any]] | None:
-        """Each field that will not do."""
-
 
 logger = logging.getLogger(__name__)
 
@@ -63,12 +46,14 @@ def format_error(error: GraphQLError) -> dict[str, Any]:
     return formatted
 
 
-def graphql_body(fault: RequestFault, request_id: str) -> dict[str, Any]:
+def graphql_body(
+    code: str, message: str, errors: Sequence[Mapping[str, Any]] | None, request_id: str
+) -> dict[str, Any]:
     """Return the body of an answer to a request that did not get as far as GraphQL."""
-    extensions: dict[str, Any] = {"requestId": request_id, "code": fault.code}
-    if fault.errors:
-        extensions["errors"] = fault.errors
-    return {"errors": [{"message": fault.message, "extensions": extensions}]}
+    extensions: dict[str, Any] = {"requestId": request_id, "code": code}
+    if errors:
+        extensions["errors"] = errors
+    return {"errors": [{"message": message, "extensions": extensions}]}
 
 
 def log_errors(errors: Sequence[GraphQLError]) -> None:

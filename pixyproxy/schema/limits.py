@@ -1,8 +1,9 @@
 """What one operation may ask for, counted before anything of it is validated or run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -10,15 +11,24 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
     OperationDefinitionNode,
     SelectionSetNode,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_list_type,
 )
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.field import StrawberryField
 
-PAID = frozenset({"generateImage", "retryGeneration", "submitGeneration"})
-"""The fields that cost money each time they are asked for."""
-LISTS = frozenset(
-    {"edges", "entries", "generations", "images", "models", "nodes", "search", "tags"}
-)
+_MAY_COST = "may-cost"
+PAID: Mapping[Any, Any] = {_MAY_COST: True}
+"""The metadata of a mutation that may cost money each time it is asked for."""
+FREE: Mapping[Any, Any] = {_MAY_COST: False}
+"""The metadata of any other one: each must say which it is."""
 MAX_LISTS = 2
 """Lists within lists that an operation may have: each multiplies what is answered."""
 
@@ -36,7 +46,41 @@ class Limits:
     suggestions: bool = True
 
 
-def find_excesses(document: DocumentNode, limits: Limits) -> list[GraphQLError]:
+@dataclass(frozen=True, slots=True)
+class CountedFields:
+    """The fields that are counted, by their names alone: their types are not looked at."""
+
+    paid: frozenset[str]
+    """What may be paid for."""
+    lists: frozenset[str]
+    """Lists of objects; a list of plain values has nothing within."""
+
+    @classmethod
+    def of(cls, schema: GraphQLSchema) -> "CountedFields":
+        """Find them in a schema. Raises KeyError where a mutation does not say what it costs."""
+        mutation = schema.mutation_type
+        assert mutation is not None
+        return cls(
+            frozenset(name for name, field in mutation.fields.items() if _may_cost(field)),
+            frozenset(
+                name
+                for type_ in schema.type_map.values()
+                if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__")
+                for name, field in type_.fields.items()
+                if is_list_type(get_nullable_type(field.type))
+                and is_composite_type(get_named_type(field.type))
+            ),
+        )
+
+
+def _may_cost(field: GraphQLField) -> bool:
+    declared: StrawberryField = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
+    return bool(declared.metadata[_MAY_COST])
+
+
+def find_excesses(
+    document: DocumentNode, limits: Limits, counted: CountedFields
+) -> list[GraphQLError]:
     """Return what each operation asks for beyond `limits`.
 
     A fragment counts wherever it is spread. Each is counted once and the sums are put together, so
@@ -44,7 +88,7 @@ def find_excesses(document: DocumentNode, limits: Limits) -> list[GraphQLError]:
     over: validation has better words for them.
     """
     fragments = {
-        definition.name.value: _Cost.of(definition)
+        definition.name.value: _Cost.of(definition, counted)
         for definition in document.definitions
         if isinstance(definition, FragmentDefinitionNode)
     }
@@ -60,7 +104,7 @@ def find_excesses(document: DocumentNode, limits: Limits) -> list[GraphQLError]:
     errors = []
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
-            cost = _Cost.of(definition)
+            cost = _Cost.of(definition, counted)
             cost.add_spreads(fragments)
             errors += [GraphQLError(message, definition) for message in cost.exceed(limits)]
     return errors
@@ -77,7 +121,11 @@ class _Cost:
     """Each fragment spread, the depth at which it stands, and the lists it stands in."""
 
     @classmethod
-    def of(cls, definition: OperationDefinitionNode | FragmentDefinitionNode) -> "_Cost":
+    def of(
+        cls,
+        definition: OperationDefinitionNode | FragmentDefinitionNode,
+        counted: CountedFields,
+    ) -> "_Cost":
         """Count what stands in the definition itself.
 
         Fields within introspection have no depth: introspection is deep by nature, and validation
@@ -99,8 +147,8 @@ class _Cost:
                 depth_within, lists_within = depth, lists
                 if isinstance(node, FieldNode):
                     cost.aliases += node.alias is not None
-                    cost.generations += node.name.value in PAID
-                    lists_within += node.name.value in LISTS
+                    cost.generations += node.name.value in counted.paid
+                    lists_within += node.name.value in counted.lists
                     counts = depth > 0 and not node.name.value.startswith("__")
                     depth_within = depth + 1 if counts else 0
                 nested: SelectionSetNode | None = node.selection_set  # type: ignore[attr-defined]

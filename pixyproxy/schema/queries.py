@@ -6,8 +6,10 @@ from typing import Annotated, Any
 import strawberry
 from strawberry import UNSET
 
+from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.exceptions import GenerationNotFoundError, ImageGoneError, ImageNotFoundError
 from pixyproxy.core.models import Generation, GenerationStatus, ImageDetail, Stats, Tag
+from pixyproxy.schema.arguments import fields_of, takes
 from pixyproxy.schema.connections import (
     Counting,
     ImageConnectionType,
@@ -17,7 +19,7 @@ from pixyproxy.schema.connections import (
 from pixyproxy.schema.context import PixyInfo
 from pixyproxy.schema.models import ModelQuery
 from pixyproxy.schema.types import GenerationType, ImageDetailType, StatsType, TagType
-from pixyproxy.service.finding.finder import MAX_PAGE_SIZE, ImageCriteria
+from pixyproxy.service.finding.finder import MAX_PAGE_SIZE
 
 Page = Annotated[int, strawberry.argument(description="Which page, from 1.")]
 Size = Annotated[
@@ -27,10 +29,6 @@ Filter = Annotated[
     ImageFilter | None,
     strawberry.argument(name="filter", description="What the images must meet."),
 ]
-
-
-def _criterion(name: str) -> Any:
-    return strawberry.argument(description=ImageCriteria.model_fields[name].description)
 
 
 def _criteria(given: ImageFilter | None) -> dict[str, Any]:
@@ -52,7 +50,7 @@ class Query(ModelQuery):
     ) -> ImageDetail | None:
         """Return one image."""
         try:
-            return await info.context.images.get_image(guid)
+            return await info.context.services.images.get_image(guid)
         except (ImageNotFoundError, ImageGoneError):
             return None
 
@@ -73,30 +71,27 @@ class Query(ModelQuery):
     ) -> list[ImageDetail]:
         """Return a page of all images, or some by their GUIDs."""
         if guids is not UNSET and guids is not None:
-            return await info.context.finder.get_images(guids)
-        return await info.context.finder.list_images(page=page, size=size)
+            return await info.context.services.finder.get_images(guids)
+        return await info.context.services.finder.list_images(page=page, size=size)
 
     @strawberry.field(
         graphql_type=list[ImageDetailType],
         description="A page of the images that meet all criteria, newest first; with none, of all "
         "images. Pages go to the 10,000th match; for more: `imageConnection`.",
     )
+    @takes(fields_of(ImageCriteria, only={"query", "prompt", "filename", "guid"}))
     async def search(
         self,
         info: PixyInfo,
-        query: Annotated[str | None, _criterion("query")] = UNSET,
-        prompt: Annotated[str | None, _criterion("prompt")] = UNSET,
-        filename: Annotated[str | None, _criterion("filename")] = UNSET,
-        guid: Annotated[str | None, _criterion("guid")] = UNSET,
+        *,
         filter_: Filter = UNSET,
         page: Page = 1,
         size: Size = 20,
+        **given: Any,
     ) -> list[ImageDetail]:
         """Return a page of the images that meet all criteria."""
-        given = {"query": query, "prompt": prompt, "filename": filename, "guid": guid}
-        criteria = {name: text for name, text in given.items() if text is not UNSET}
-        return await info.context.finder.search_images(
-            _criteria(filter_) | criteria, page=page, size=size
+        return await info.context.services.finder.search_images(
+            _criteria(filter_) | given, page=page, size=size
         )
 
     @strawberry.field(
@@ -124,7 +119,7 @@ class Query(ModelQuery):
         ] = ImageOrder.NEWEST_FIRST,
     ) -> ImageConnectionType:
         """Return a part of the list."""
-        finder = info.context.finder
+        finder = info.context.services.finder
         criteria = _criteria(filter_)
         slice_ = {"first": first, "after": after, "last": last, "before": before}
         connection = await finder.connect_images(
@@ -148,7 +143,7 @@ class Query(ModelQuery):
         ] = UNSET,
     ) -> list[Tag]:
         """Return tags."""
-        return await info.context.curation.list_tags(first=first, prefix=prefix or None)
+        return await info.context.services.curation.list_tags(first=first, prefix=prefix or None)
 
     @strawberry.field(
         graphql_type=StatsType,
@@ -156,7 +151,7 @@ class Query(ModelQuery):
     )
     async def stats(self, info: PixyInfo) -> Stats:
         """Return the statistics."""
-        return await info.context.curation.get_stats()
+        return await info.context.services.curation.get_stats()
 
     @strawberry.field(
         graphql_type=GenerationType | None,
@@ -169,7 +164,7 @@ class Query(ModelQuery):
     ) -> Generation | None:
         """Return one generation."""
         try:
-            return await info.context.generations.get_generation(guid)
+            return await info.context.services.generations.get_generation(guid)
         except GenerationNotFoundError:
             return None
 
@@ -188,6 +183,6 @@ class Query(ModelQuery):
         size: Size = 20,
     ) -> list[Generation]:
         """Return a page of the generations."""
-        return await info.context.generations.list_generations(
+        return await info.context.services.generations.list_generations(
             status=status or None, page=page, size=size
         )

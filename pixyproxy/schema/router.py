@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -15,25 +16,34 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from pixyproxy.bootstrap import Services
 from pixyproxy.core.strict_json import parse_json
+from pixyproxy.core.urls import GRAPHQL, Urls
 from pixyproxy.schema.context import Context
 from pixyproxy.schema.limits import Limits
 from pixyproxy.schema.requests import check_request, result_content
 from pixyproxy.schema.schema import make_schema, refuse
 from pixyproxy.schema.sockets import SUBPROTOCOL, Socket, Sockets
 
-GRAPHQL_PATH = "/graphql"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 _JSON = "application/json"
 
-Dependency = Callable[[HTTPConnection], Awaitable[Any]]
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """How requests come in, the same in both faces: REST has it and hands it in."""
+
+    authenticate: Callable[[HTTPConnection], Awaitable[None]]
+    """Lets in who may call. Raises AuthenticationError."""
+    public: Callable[[HTTPConnection], Awaitable[None]]
+    """Lets anybody in."""
+    services_of: Callable[[HTTPConnection], Services]
+    urls_of: Callable[[HTTPConnection], Urls]
 
 
 def make_graphql_router(
+    door: Door,
     *,
-    authenticate: Dependency,
-    public: Dependency,
-    make_image_url: Dependency,
     limits: Limits,
     graphiql: Callable[[Request], Response] | None,
     sync_wait_s: float,
@@ -43,9 +53,8 @@ def make_graphql_router(
 ) -> APIRouter:
     """Return the router of /graphql, after the GraphQL-over-HTTP specification.
 
-    Dependencies are handed in, for REST has them too: who may call, what lets anybody in (to the
-    page that `graphiql` answers with, which holds no data), and what makes an image's URL. Pages of
-    the service itself and of `allowed_origins` may open WebSockets, which join `sockets`.
+    The page that `graphiql` answers with holds no data, and is for anybody. Pages of the service itself and of
+    `allowed_origins` may open WebSockets, which join `sockets`.
     """
     schema = make_schema(limits)
 
@@ -58,18 +67,12 @@ def make_graphql_router(
         )
 
     async def admit(connection: HTTPConnection) -> None:
-        await (public if wants_page(connection) else authenticate)(connection)
+        await (door.public if wants_page(connection) else door.authenticate)(connection)
 
-    def make_context(connection: HTTPConnection, image_url: Callable[[str], str]) -> Context:
-        services = connection.state.services
+    def make_context(connection: HTTPConnection, urls: Urls) -> Context:
         return Context(
-            services.images,
-            services.finder,
-            services.curation,
-            services.batches,
-            services.models,
-            services.generations,
-            image_url,
+            door.services_of(connection),
+            urls,
             connection.state.caller,
             asyncio.get_running_loop().time() + sync_wait_s,
         )
@@ -77,7 +80,7 @@ def make_graphql_router(
     async def serve(request: Request) -> Response:
         if graphiql is not None and wants_page(request):
             return graphiql(request)
-        context = make_context(request, await make_image_url(request))
+        context = make_context(request, door.urls_of(request))
         asked = await _read(request)
         try:
             result = await schema.execute(
@@ -96,28 +99,28 @@ def make_graphql_router(
         return _answer(request, result, context)
 
     async def serve_socket(websocket: WebSocket) -> None:
-        await public(websocket)
+        await door.public(websocket)
         _check_handshake(websocket, allowed_origins)
-        image_url = await make_image_url(websocket)
+        urls = door.urls_of(websocket)
         socket = Socket(
             websocket,
             schema,
-            authenticate=authenticate,
-            make_context=lambda: make_context(websocket, image_url),
+            authenticate=door.authenticate,
+            make_context=lambda: make_context(websocket, urls),
             max_message_bytes=max_message_bytes,
         )
         await socket.serve(sockets)
 
     router = APIRouter()
     router.add_api_route(
-        GRAPHQL_PATH,
+        GRAPHQL,
         serve,
         methods=list(_OPERATIONS),
         dependencies=[Depends(admit)],
         response_model=None,
         include_in_schema=False,
     )
-    router.add_api_websocket_route(GRAPHQL_PATH, serve_socket)
+    router.add_api_websocket_route(GRAPHQL, serve_socket)
     return router
 
 

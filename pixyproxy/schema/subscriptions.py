@@ -25,4 +25,4 @@ class Subscription:
         guid: Annotated[strawberry.ID, strawberry.argument(description="The generation's GUID.")],
     ) -> AsyncGenerator[Generation, None]:
         """Yield a generation's states."""
-        return info.context.generations.watch(guid)
+        return info.context.services.generations.watch(guid)

@@ -1,14 +1,11 @@
 """The GraphQL types. Their resolvers are given the models of core, field for field."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from enum import Enum
 from typing import Annotated, Any, NewType
-from urllib.parse import urlencode
 
 import strawberry
-from pydantic import BaseModel
 from strawberry import UNSET
-from strawberry.scalars import JSON
 
 from pixyproxy.core.models import (
     Generation,
@@ -19,68 +16,37 @@ from pixyproxy.core.models import (
     StatsEntry,
     Tag,
 )
+from pixyproxy.schema.arguments import argument, takes
 from pixyproxy.schema.context import Context, PixyInfo
-from pixyproxy.service.serving.derivatives import Fit, ImageFormat, read_wish, srcset_of
+from pixyproxy.schema.fields import shows
+from pixyproxy.service.serving.derivative_requests import OPTIONS, read_request, srcset_of
 
-
-def _field_of(model: type[BaseModel], name: str) -> Any:
-    """Return the field, with the model's description: one text for both faces."""
-    return strawberry.field(description=model.model_fields[name].description)
-
-
-Side = Annotated[
-    int | None,
-    strawberry.argument(
-        description="In pixels. The nearest of some sizes serves, and never more than the image's "
-        "own."
-    ),
-]
-strawberry.enum(Fit, name="ImageFit", description="How an image fills a box of another shape.")
-strawberry.enum(ImageFormat, description="The formats that an image can be had in.")
+for _option in OPTIONS.values():
+    if issubclass(_option.kind, Enum):
+        strawberry.enum(_option.kind, description=_option.kind.__doc__)
 
 
 @strawberry.type(name="ImageDetail", description="A kept image: everything about it but its bytes.")
+@shows(ImageDetail, without={"generation_guid"})
 class ImageDetailType:
     """The fields of core's ImageDetail, the URL of its bytes, and where it comes from."""
 
-    guid: strawberry.ID = _field_of(ImageDetail, "guid")
-    filename: str = _field_of(ImageDetail, "filename")
-    prompt: str = _field_of(ImageDetail, "prompt")
-    created_at: datetime = _field_of(ImageDetail, "created_at")
-    updated_at: datetime = _field_of(ImageDetail, "updated_at")
+    guid: strawberry.ID
     content_type: str = strawberry.field(
         description="The media type, such as `image/png`, from the bytes themselves."
     )
-    width: int = _field_of(ImageDetail, "width")
-    height: int = _field_of(ImageDetail, "height")
-    byte_size: int = _field_of(ImageDetail, "byte_size")
-    sha256: str = _field_of(ImageDetail, "sha256")
-    model: str = _field_of(ImageDetail, "model")
-    revised_prompt: str | None = _field_of(ImageDetail, "revised_prompt")
-    parameters: JSON = _field_of(ImageDetail, "parameters")
-    tags: list[str] = _field_of(ImageDetail, "tags")
-    thumbhash: str | None = _field_of(ImageDetail, "thumbhash")
-    has_content_credentials: bool | None = _field_of(ImageDetail, "has_content_credentials")
 
     @strawberry.field(
         description="Where the image's bytes are served, for good; with an argument, those of the "
         "image in another size or format."
     )
-    def url(
-        self,
-        info: PixyInfo,
-        width: Side = UNSET,
-        height: Side = UNSET,
-        fit: Annotated[
-            Fit | None,
-            strawberry.argument(description="How the image fills width and height; else `COVER`."),
-        ] = UNSET,
-        format: Annotated[  # noqa: A002
-            ImageFormat | None, strawberry.argument(description="The format; else `AUTO`.")
-        ] = UNSET,
-    ) -> str:
+    @takes(
+        argument(name, option.kind | None, option.argument)
+        for name, option in OPTIONS.items()
+        if option.argument is not None
+    )
+    def url(self, info: PixyInfo, **given: Any) -> str:
         """Return the absolute URL of the bytes."""
-        given = {"width": width, "height": height, "fit": fit, "format": format}
         return read_url(self, info.context, given)
 
     @strawberry.field(
@@ -111,24 +77,22 @@ class ImageDetailType:
 
 def read_url(image: Any, context: Context, given: Mapping[str, Any]) -> str:
     """Return the absolute URL of the image's bytes. Raises ConstraintViolationError."""
-    wish = read_wish({name: str(value) for name, value in given.items() if value or value == 0})
-    url = context.image_url(image.guid)
-    return f"{url}?{urlencode(wish.as_parameters())}" if wish else url
+    asked = read_request({name: str(value) for name, value in given.items() if value or value == 0})
+    return context.urls.content(image.guid, asked.as_query() if asked else "")
 
 
 def read_srcset(image: Any, context: Context, given: Mapping[str, Any]) -> str:
     """Return the value of an `<img srcset>`. Raises ConstraintViolationError."""
-    url = context.image_url(image.guid)
-    rungs = srcset_of(image, given.get("widths") or None)
-    return ", ".join(f"{url}?width={rung} {width}w" for width, rung in rungs.items())
+    queries = srcset_of(image, given.get("widths") or None)
+    return ", ".join(
+        f"{context.urls.content(image.guid, query)} {width}w" for width, query in queries.items()
+    )
 
 
 @strawberry.type(name="Tag", description="A tag, and how many images have it.")
+@shows(Tag)
 class TagType:
     """The fields of core's Tag."""
-
-    name: str = _field_of(Tag, "name")
-    image_count: int = _field_of(Tag, "image_count")
 
 
 BigInt = NewType("BigInt", int)
@@ -136,23 +100,20 @@ BigInt = NewType("BigInt", int)
 
 
 @strawberry.type(name="StatsEntry", description="What is kept of one day, model and format.")
+@shows(StatsEntry)
 class StatsEntryType:
     """The fields of core's StatsEntry."""
 
-    day: date = _field_of(StatsEntry, "day")
-    model: str = _field_of(StatsEntry, "model")
-    content_type: str = _field_of(StatsEntry, "content_type")
-    image_count: int = _field_of(StatsEntry, "image_count")
-    byte_size: BigInt = _field_of(StatsEntry, "byte_size")
+    byte_size: BigInt
 
 
 @strawberry.type(name="Stats", description="What is kept in all.")
+@shows(Stats)
 class StatsType:
     """The fields of core's Stats."""
 
-    image_count: int = _field_of(Stats, "image_count")
-    byte_size: BigInt = _field_of(Stats, "byte_size")
-    entries: list[StatsEntryType] = _field_of(Stats, "entries")
+    byte_size: BigInt
+    entries: list[StatsEntryType]
 
 
 _MEANINGS = {
@@ -172,37 +133,22 @@ for _value in _STATUS.__strawberry_definition__.values:
 @strawberry.type(
     name="GenerationError", description="Why a generation, or a part of it, gave no image."
 )
+@shows(GenerationError)
 class GenerationErrorType:
     """The fields of core's GenerationError."""
-
-    code: str = _field_of(GenerationError, "code")
-    message: str = _field_of(GenerationError, "message")
-    errors: JSON | None = _field_of(GenerationError, "errors")
 
 
 @strawberry.type(
     name="Generation",
-    description="A wish for images, from the moment it is written down: what became of it, "
+    description="A request for images, from the moment it is written down: what became of it, "
     "and when.",
 )
+@shows(Generation)
 class GenerationType:
     """The fields of core's Generation, and its images."""
 
-    guid: strawberry.ID = _field_of(Generation, "guid")
-    status: GenerationStatus = _field_of(Generation, "status")
-    prompt: str = _field_of(Generation, "prompt")
-    model: str = _field_of(Generation, "model")
-    parameters: JSON = _field_of(Generation, "parameters")
-    n: int = _field_of(Generation, "n")
-    model_served: str | None = _field_of(Generation, "model_served")
-    upstream_request_id: str | None = _field_of(Generation, "upstream_request_id")
-    usage: JSON | None = _field_of(Generation, "usage")
-    error: GenerationErrorType | None = _field_of(Generation, "error")
-    queued_at: datetime = _field_of(Generation, "queued_at")
-    started_at: datetime | None = _field_of(Generation, "started_at")
-    answered_at: datetime | None = _field_of(Generation, "answered_at")
-    stored_at: datetime | None = _field_of(Generation, "stored_at")
-    finished_at: datetime | None = _field_of(Generation, "finished_at")
+    guid: strawberry.ID
+    error: GenerationErrorType | None
 
     @strawberry.field(
         graphql_type=list[ImageDetailType],

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pixyproxy.core.exceptions import PixyProxyException
 
 VERDICT_HOLDS_S = 1
-"""Checks write to disk and database, and anybody may ask: once a second must do."""
+"""How many seconds a verdict is given again: checks write to the disk, and anybody may ask."""
 
 
 class Health:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 import httpx2
 
 _PIECE_BYTES = 256 * 1024
+"""How many bytes are decompressed at a time."""
 
 
 class ResponseTooLargeError(httpx2.TransportError):

@@ -13,8 +13,11 @@ MAX_FAULTS = 20
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def validate(model: type[Model], values: Mapping[str, Any]) -> Model:
-    """Return the model made of `values`. Raises ConstraintViolationError with all faults."""
+def validate(model: type[Model], values: Mapping[str, Any] | Model) -> Model:
+    """Return the model made of `values`. Raises ConstraintViolationError with all faults.
+
+    An instance is checked again where its model says so (`revalidate_instances`).
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:

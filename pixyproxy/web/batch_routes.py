@@ -15,8 +15,9 @@ from pixyproxy.service.finding.finder import MAX_PAGE_SIZE
 from pixyproxy.service.serving.zipping import zip_images
 from pixyproxy.service.validation import validate
 from pixyproxy.web.content import ChunkedFile
-from pixyproxy.web.dependencies import Authenticated, Finder, Images
+from pixyproxy.web.dependencies import Authenticated, Finder
 from pixyproxy.web.openapi import NEEDS_KEY, problems
+from pixyproxy.web.state import services_of
 from pixyproxy.web.submission import JSON, read_object
 
 router = APIRouter(prefix="/image", tags=["images"], dependencies=[Authenticated])
@@ -41,8 +42,7 @@ def _body(model: type[BaseModel], **more: Any) -> dict[str, Any]:
 async def update_images(request: Request) -> BatchResult:
     """Give images tags, or take them away, and tell to which it was done and to which not."""
     body = await read_object(request, _EXAMPLE)
-    result: BatchResult = await request.state.services.batches.update_images(body)
-    return result
+    return await services_of(request).batches.update_images(body)
 
 
 @router.post(
@@ -54,8 +54,7 @@ async def update_images(request: Request) -> BatchResult:
 async def delete_images(request: Request) -> BatchResult:
     """Delete images for good, with their bytes, and tell to which it was done and to which not."""
     body = await read_object(request, _EXAMPLE)
-    result: BatchResult = await request.state.services.batches.delete_images(body)
-    return result
+    return await services_of(request).batches.delete_images(body)
 
 
 @router.post(
@@ -68,7 +67,7 @@ async def delete_images(request: Request) -> BatchResult:
     },
     summary="Download many images",
 )
-async def zip_of_images(request: Request, finder: Finder, images: Images) -> StreamingResponse:
+async def zip_of_images(request: Request, finder: Finder) -> StreamingResponse:
     """Return a zip file of the images' files, as they are, and `images.json` with their details.
 
     Images that are not there any more are left out; where none is there, the answer is 404.
@@ -80,7 +79,9 @@ async def zip_of_images(request: Request, finder: Finder, images: Images) -> Str
         found += await finder.get_images(guids[start : start + MAX_PAGE_SIZE])
     if not found:
         raise ImageNotFoundError
-    chunks: AsyncGenerator[bytes, None] = zip_images(found, images.open_content)
+    chunks: AsyncGenerator[bytes, None] = zip_images(
+        found, services_of(request).images.open_content
+    )
     name = f"pixyproxy-{datetime.now(UTC):%Y%m%dT%H%M%S}.zip"
     headers = {
         "Content-Type": _ZIP,

@@ -9,8 +9,9 @@ from urllib.parse import quote
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from pixyproxy.core.cache import BoundedCache
 from pixyproxy.core.models import ContentType, ImageDetail
-from pixyproxy.service.pictures.rendering import Plan
+from pixyproxy.service.pictures.rendering import DerivativeSpec
 from pixyproxy.service.serving.content import Content
 from pixyproxy.web.conditions import Validators, range_asked
 
@@ -59,7 +60,7 @@ class Representation:
     """What is served under a URL to clients of a kind: all of it but its bytes."""
 
     image: ImageDetail
-    plan: Plan | None
+    spec: DerivativeSpec | None
     """The derivative; None: the image as it is."""
     validators: Validators
     headers: list[RawHeader]
@@ -68,7 +69,14 @@ class Representation:
     @property
     def content_type(self) -> ContentType:
         """The media type of the bytes."""
-        return self.image.content_type if self.plan is None else self.plan.content_type
+        return self.image.content_type if self.spec is None else self.spec.content_type
+
+
+class Representations(BoundedCache[tuple[str, bytes, str], Representation]):
+    """What was served last, by GUID, query and Accept. Only good for the very same ImageDetail."""
+
+    def __init__(self) -> None:
+        super().__init__(max_entries=10_000, max_bytes=16 * 2**20)
 
 
 class RawResponse(Response):

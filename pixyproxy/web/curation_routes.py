@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from pixyproxy.core.criteria import MAX_QUERY_CHARS
 from pixyproxy.core.models import Stats, Tag
+from pixyproxy.core.urls import IMAGES
 from pixyproxy.service.curating.curation import MAX_TAGS_LISTED, TagChange
-from pixyproxy.service.finding.finder import MAX_QUERY_CHARS
-from pixyproxy.web.dependencies import Authenticated, Curator, ImageUrl
+from pixyproxy.web.dependencies import AbsoluteUrls, Authenticated, Curator
 from pixyproxy.web.models import ImageDetailWithUrl
 from pixyproxy.web.openapi import NEEDS_KEY, problems
 from pixyproxy.web.submission import JSON, read_object
@@ -30,21 +31,21 @@ _BODY: dict[str, Any] = {
 
 
 @router.patch(
-    "/image/{guid}",
+    f"{IMAGES}/{{guid}}",
     openapi_extra={**NEEDS_KEY, **_BODY},
     responses=problems(400, 401, 404, 410, 413, 415, 422, 503, 507),
     summary="Change an image's tags",
 )
 async def update_image(
-    request: Request, guid: Guid, curator: Curator, image_url: ImageUrl
+    request: Request, guid: Guid, curator: Curator, urls: AbsoluteUrls
 ) -> ImageDetailWithUrl:
     """Give an image tags, or take them away. Nothing else of an image can change."""
     image = await curator.update_image(guid, await read_object(request, _EXAMPLE))
-    return ImageDetailWithUrl.of(image, image_url(image.guid))
+    return ImageDetailWithUrl.of(image, urls)
 
 
 @router.delete(
-    "/image/{guid}",
+    f"{IMAGES}/{{guid}}",
     status_code=204,
     openapi_extra={**NEEDS_KEY},
     responses=problems(401, 404, 410, 503, 507),

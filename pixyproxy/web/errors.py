@@ -21,6 +21,7 @@ from pixyproxy.core.exceptions import (
     ConstraintViolationError,
     PixyProxyException,
 )
+from pixyproxy.core.urls import DOCS, GRAPHQL
 from pixyproxy.log import request_id_var
 from pixyproxy.service.validation import field_faults
 from pixyproxy.web.submission import replay_headers
@@ -55,8 +56,8 @@ _HTTP_CODES = {413: "payload-too-large", 414: "uri-too-long", 416: "range-not-sa
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What goes wrong in a request, in the terms of either face."""
+class ErrorAnswer:
+    """What a client is told of an error, in the terms of either face."""
 
     status: int
     code: str
@@ -65,11 +66,11 @@ class Fault:
     headers: Mapping[str, str] | None = None
 
 
-def to_fault(error: Exception) -> Fault:
+def to_answer(error: Exception) -> ErrorAnswer:
     """Return what a client is told of `error`."""
     match error:
         case RequestValidationError():
-            return to_fault(ConstraintViolationError(field_faults(error.errors())))
+            return to_answer(ConstraintViolationError(field_faults(error.errors())))
         case PixyProxyException():
             headers = {}
             if error.retry_after_s is not None:
@@ -78,51 +79,54 @@ def to_fault(error: Exception) -> Fault:
                 headers["WWW-Authenticate"] = "Bearer"
             faults = error.faults if isinstance(error, ConstraintViolationError) else ()
             errors = [fault.as_dict() for fault in faults] or None
-            return Fault(_status_of(error), error.code, error.message, errors, headers)
+            return ErrorAnswer(_status_of(error), error.code, error.message, errors, headers)
         case HTTPException():
             title = HTTPStatus(error.status_code).phrase
             code = _HTTP_CODES.get(error.status_code) or title.lower().replace(" ", "-")
-            message = error.detail if error.detail != title else f"{title}. See /docs."
-            return Fault(error.status_code, code, message, headers=error.headers)
+            message = error.detail if error.detail != title else f"{title}. See {DOCS}."
+            return ErrorAnswer(error.status_code, code, message, headers=error.headers)
         case _:
-            return Fault(500, INTERNAL_ERROR_CODE, INTERNAL_ERROR_MESSAGE)
+            return ErrorAnswer(500, INTERNAL_ERROR_CODE, INTERNAL_ERROR_MESSAGE)
 
 
 def _status_of(error: PixyProxyException) -> int:
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
+GraphqlBody = Callable[[str, str, list[dict[str, Any]] | None, str], Any]
+"""Makes GraphQL's body of a code, a message, the faults of fields, and the request's id."""
+
+
 class ExceptionHandler:
     """Answers every error, in the shape of the face that the request went to."""
 
-    def __init__(self, *, graphql_path: str, graphql_body: Callable[[Fault, str], Any]) -> None:
-        self._graphql_path = graphql_path
+    def __init__(self, *, graphql_body: GraphqlBody) -> None:
         self._graphql_body = graphql_body
 
     async def __call__(self, request: Request, error: Exception) -> Response:
         """Return the answer to `error`, and log what the operator must know of."""
-        fault = to_fault(error)
-        if fault.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        told = to_answer(error)
+        if told.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.error("unforeseen error", exc_info=error)
         elif isinstance(error, exceptions.StorageException):
-            logger.error("%s: %s", fault.code, error.reason)
+            logger.error("%s: %s", told.code, error.reason)
         elif isinstance(error, PixyProxyException):
-            logger.info("refused code=%s", fault.code)
-        headers = {**(fault.headers or {}), **replay_headers(request)}
-        if fault.status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods(request)):
+            logger.info("refused code=%s", told.code)
+        headers = {**(told.headers or {}), **replay_headers(request)}
+        if told.status == HTTPStatus.METHOD_NOT_ALLOWED and (methods := _methods(request)):
             headers["Allow"] = ", ".join(methods)
         request_id = request_id_var.get()
-        if request.url.path == self._graphql_path:
-            body = self._graphql_body(fault, request_id)
+        if request.url.path == GRAPHQL:
+            body = self._graphql_body(told.code, told.message, told.errors, request_id)
             accepts = request.headers.get("accept", "")
             wanted = "application/graphql-response+json"
             media_type = wanted if wanted in accepts else "application/json"
         else:
-            body = _problem(fault, request_id)
+            body = _problem(told, request_id)
             media_type = "application/problem+json"
         return Response(
             orjson.dumps(body),
-            status_code=fault.status,
+            status_code=told.status,
             headers=headers,
             media_type=media_type,
         )
@@ -172,13 +176,13 @@ class AnswerErrors:
             await response(scope, receive, send)
 
 
-def _problem(fault: Fault, request_id: str) -> dict[str, Any]:
+def _problem(told: ErrorAnswer, request_id: str) -> dict[str, Any]:
     problem = {
         "type": "about:blank",
-        "title": HTTPStatus(fault.status).phrase,
-        "status": fault.status,
-        "detail": fault.message,
-        "code": fault.code,
+        "title": HTTPStatus(told.status).phrase,
+        "status": told.status,
+        "detail": told.message,
+        "code": told.code,
         "request_id": request_id,
     }
-    return problem | ({"errors": fault.errors} if fault.errors else {})
+    return problem | ({"errors": told.errors} if told.errors else {})

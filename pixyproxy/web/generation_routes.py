@@ -1,7 +1,7 @@
 """REST: generations, from the moment they are written down."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -13,23 +13,25 @@ from pixyproxy.core.exceptions import (
     StorageException,
 )
 from pixyproxy.core.models import Generation, GenerationCreate, GenerationStatus
+from pixyproxy.core.urls import GENERATIONS, Urls
 from pixyproxy.service.generating.generations import GenerationService
-from pixyproxy.service.generating.generator import Terms
-from pixyproxy.web.dependencies import Authenticated, Generations, ImageUrl
+from pixyproxy.service.generating.terms import Terms
+from pixyproxy.web.dependencies import AbsoluteUrls, Authenticated, Generations
 from pixyproxy.web.event_stream import EventStream
 from pixyproxy.web.models import GenerationDetail
 from pixyproxy.web.openapi import NEEDS_KEY, REPLAYED, header, problems
 from pixyproxy.web.paging import Page, Size, link_pages
 from pixyproxy.web.submission import (
     JSON,
-    Submission,
-    Wish,
+    GenerationBody,
+    SubmissionTerms,
     document_body,
     replay_headers,
+    submit,
 )
 
 logger = logging.getLogger(__name__)
-router = APIRouter(prefix="/generation", tags=["generations"], dependencies=[Authenticated])
+router = APIRouter(prefix=GENERATIONS, tags=["generations"], dependencies=[Authenticated])
 
 Guid = Annotated[str, Path(description="The generation's GUID.")]
 _STATUSES = tuple(status.value for status in GenerationStatus)
@@ -71,14 +73,18 @@ _EVENT = {
     summary="Submit a generation",
 )
 async def create_generation(
-    request: Request, wish: Wish, terms: Submission, generations: Generations, image_url: ImageUrl
+    request: Request,
+    body: GenerationBody,
+    terms: SubmissionTerms,
+    generations: Generations,
+    urls: AbsoluteUrls,
 ) -> Response:
     """Write down what is asked for, and answer at once; the images are drawn in their turn.
 
-    Follow it by `GET /generation/{guid}` or by its events. A wish that was sent before under the
-    same `Idempotency-Key` is answered as it is now, with `Idempotency-Replayed: true`.
+    Follow it by `GET /generation/{guid}` or by its events. What was sent before under
+    the same `Idempotency-Key` is answered as it is now, with `Idempotency-Replayed: true`.
     """
-    return await submit(request, wish, terms, generations, image_url)
+    return await submit_and_answer(request, body, terms, generations, urls)
 
 
 @router.get(
@@ -91,7 +97,7 @@ async def list_generations(
     request: Request,
     response: Response,
     generations: Generations,
-    image_url: ImageUrl,
+    urls: AbsoluteUrls,
     status: Annotated[
         str | None,
         Query(description="Only these.", json_schema_extra={"enum": list(_STATUSES)}),
@@ -102,7 +108,7 @@ async def list_generations(
     """Return a page of all generations, newest first. `Link` names the pages beside it."""
     found = await generations.list_generations(status=status, page=page, size=size)
     link_pages(request, response, found, page, size)
-    return await _describe(found, generations, image_url)
+    return await _describe(found, generations, urls)
 
 
 @router.get(
@@ -112,11 +118,11 @@ async def list_generations(
     summary="Read about a generation",
 )
 async def get_generation(
-    guid: Guid, generations: Generations, image_url: ImageUrl
+    guid: Guid, generations: Generations, urls: AbsoluteUrls
 ) -> GenerationDetail:
     """Return how far a generation is and what came of it."""
     generation = await generations.get_generation(guid)
-    return await _describe_one(generation, generations, image_url)
+    return await _describe_one(generation, generations, urls)
 
 
 @router.delete(
@@ -126,11 +132,11 @@ async def get_generation(
     summary="Cancel a generation",
 )
 async def cancel_generation(
-    guid: Guid, generations: Generations, image_url: ImageUrl
+    guid: Guid, generations: Generations, urls: AbsoluteUrls
 ) -> GenerationDetail:
     """Cancel a generation that is still queued; one that was sent may be charged for."""
     generation = await generations.cancel(guid)
-    return await _describe_one(generation, generations, image_url)
+    return await _describe_one(generation, generations, urls)
 
 
 @router.post(
@@ -141,14 +147,14 @@ async def cancel_generation(
     summary="Try a generation again",
 )
 async def retry_generation(
-    request: Request, guid: Guid, generations: Generations, image_url: ImageUrl
+    request: Request, guid: Guid, generations: Generations, urls: AbsoluteUrls
 ) -> Response:
     """Queue a generation again that failed, was cancelled, or whose outcome is unknown.
 
     What was sent to the model before may have been charged for; this may be charged for once more.
     """
     generation = await generations.retry(guid)
-    detail = await _describe_one(generation, generations, image_url)
+    detail = await _describe_one(generation, generations, urls)
     return _accepted(request, guid, detail.model_dump_json())
 
 
@@ -169,7 +175,7 @@ async def retry_generation(
 async def follow_generation(
     guid: Guid,
     generations: Generations,
-    image_url: ImageUrl,
+    urls: AbsoluteUrls,
     last_event_id: Annotated[
         str | None,
         Header(
@@ -185,22 +191,23 @@ async def follow_generation(
     present = await generations.get_generation(guid)
     if present.status.is_final and last_event_id == present.status:
         return Response(status_code=204, headers={"Cache-Control": "no-store"})
-    return EventStream(_tell(guid, generations, image_url))
+    return EventStream(_tell(guid, generations, urls))
 
 
-async def submit(
+async def submit_and_answer(
     request: Request,
-    wish: GenerationCreate,
+    body: GenerationCreate,
     terms: Terms,
     generations: GenerationService,
-    image_url: Callable[[str], str],
+    urls: Urls,
 ) -> Response:
     """Write a generation down, and answer 202 with it."""
-    generation = await generations.submit(wish, terms)
-    if terms.replayed:
-        detail = await _describe_one(generation, generations, image_url)
+    submitted = await submit(request, body, terms, generations)
+    generation = submitted.generation
+    if submitted.replayed:
+        detail = await _describe_one(generation, generations, urls)
     else:  # it has no images yet, and nothing may fail any more
-        detail = GenerationDetail.of(generation, (), image_url)
+        detail = GenerationDetail.of(generation, (), urls)
     return _accepted(request, generation.guid, detail.model_dump_json())
 
 
@@ -208,12 +215,12 @@ async def tell_still_running(
     request: Request,
     guid: str,
     generations: GenerationService,
-    image_url: Callable[[str], str],
+    urls: Urls,
 ) -> Response:
     """Answer 202 with the generation that goes on, or at least with its name."""
     try:
         generation = await generations.get_generation(guid)
-        detail = await _describe_one(generation, generations, image_url)
+        detail = await _describe_one(generation, generations, urls)
     except StorageException as error:
         logger.warning("%s: %s", error.code, error.reason)
         return _accepted(request, guid, orjson.dumps({"guid": guid}))
@@ -221,17 +228,17 @@ async def tell_still_running(
 
 
 def _accepted(request: Request, guid: str, body: str | bytes) -> Response:
-    headers = {"Location": f"/generation/{guid}", **replay_headers(request)}
+    headers = {"Location": Urls().generation(guid), **replay_headers(request)}
     return Response(body, status_code=202, headers=headers, media_type=JSON)
 
 
 async def _tell(
-    guid: str, generations: GenerationService, image_url: Callable[[str], str]
+    guid: str, generations: GenerationService, urls: Urls
 ) -> AsyncGenerator[bytes, None]:
     try:
         async with aclosing(generations.watch(guid)) as watching:
             async for generation in watching:
-                detail = await _describe_one(generation, generations, image_url)
+                detail = await _describe_one(generation, generations, urls)
                 yield format_sse_event(
                     event="generation", id=detail.status, data_str=detail.model_dump_json()
                 )
@@ -240,17 +247,17 @@ async def _tell(
 
 
 async def _describe_one(
-    generation: Generation, generations: GenerationService, image_url: Callable[[str], str]
+    generation: Generation, generations: GenerationService, urls: Urls
 ) -> GenerationDetail:
-    (detail,) = await _describe([generation], generations, image_url)
+    (detail,) = await _describe([generation], generations, urls)
     return detail
 
 
 async def _describe(
-    found: Sequence[Generation], generations: GenerationService, image_url: Callable[[str], str]
+    found: Sequence[Generation], generations: GenerationService, urls: Urls
 ) -> list[GenerationDetail]:
     images = await generations.images_of([generation.guid for generation in found])
     return [
-        GenerationDetail.of(generation, images.get(generation.guid, ()), image_url)
+        GenerationDetail.of(generation, images.get(generation.guid, ()), urls)
         for generation in found
     ]

@@ -1,40 +1,39 @@
 """REST: making, listing, finding and reading images."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault, StillRunningError
-from pixyproxy.core.models import ImageDetail
+from pixyproxy.core.urls import IMAGES, Urls
 from pixyproxy.service.finding.finder import MAX_PAGE_SIZE
 from pixyproxy.web.criteria import Criteria
 from pixyproxy.web.dependencies import (
+    AbsoluteUrls,
     Authenticated,
     Finder,
     Generations,
-    Images,
-    ImageUrl,
-    images_of,
-    make_image_url,
+    urls_of,
 )
-from pixyproxy.web.generation_routes import ACCEPTED, submit, tell_still_running
+from pixyproxy.web.generation_routes import ACCEPTED, submit_and_answer, tell_still_running
 from pixyproxy.web.models import ImageDetailWithUrl
 from pixyproxy.web.openapi import NEEDS_KEY, REPLAYED, header, problems
-from pixyproxy.web.paging import After, Before, Page, Size, find_page
+from pixyproxy.web.paging import Part, find_page
 from pixyproxy.web.routing import BareRoute
+from pixyproxy.web.state import services_of, state_of
 from pixyproxy.web.submission import (
     JSON,
     RESPOND_ASYNC,
+    GenerationBody,
     PrefersAsync,
-    Submission,
-    Wish,
+    SubmissionTerms,
     document_body,
     replay_headers,
+    submit,
 )
 
-router = APIRouter(prefix="/image", tags=["images"])
-bare_router = APIRouter(prefix="/image", tags=["images"], route_class=BareRoute)
+router = APIRouter(prefix=IMAGES, tags=["images"])
+bare_router = APIRouter(prefix=IMAGES, tags=["images"], route_class=BareRoute)
 
 Guid = Annotated[str, Path(description="The image's GUID.")]
 Guids = Annotated[
@@ -71,12 +70,11 @@ _ONE_ONLY = (
 )
 async def create_image(
     request: Request,
-    wish: Wish,
-    terms: Submission,
+    body: GenerationBody,
+    terms: SubmissionTerms,
     prefers_async: PrefersAsync,
-    images: Images,
     generations: Generations,
-    image_url: ImageUrl,
+    urls: AbsoluteUrls,
     response: Response,
 ) -> ImageDetailWithUrl | Response:
     """Have the model draw the prompt, keep the image for good, and answer when it is kept.
@@ -86,19 +84,19 @@ async def create_image(
     generation, which goes on by itself. Do not send it again then; ask for it at its `Location`.
     """
     if prefers_async:
-        answer = await submit(request, wish, terms, generations, image_url)
+        answer = await submit_and_answer(request, body, terms, generations, urls)
         answer.headers["Preference-Applied"] = RESPOND_ASYNC
         return answer
-    if wish.n > 1:
+    if body.n > 1:
         raise ConstraintViolationError([FieldFault("n", _ONE_ONLY)])
-    terms.wait_s = request.app.state.sync_wait_s
+    submitted = await submit(request, body, terms, generations, is_waited_for=True)
     try:
-        detail = await images.create_image(wish, terms)
+        detail = await generations.wait_for_image(submitted, state_of(request).sync_wait_s)
     except StillRunningError as error:
-        return await tell_still_running(request, error.generation_guid, generations, image_url)
-    response.headers["Location"] = f"/image/{detail.guid}"
+        return await tell_still_running(request, error.generation_guid, generations, urls)
+    response.headers["Location"] = Urls().image(detail.guid)
     response.headers.update(replay_headers(request))
-    return _with_url(detail, image_url)
+    return ImageDetailWithUrl.of(detail, urls)
 
 
 @router.get(
@@ -112,12 +110,9 @@ async def list_images(
     request: Request,
     response: Response,
     finder: Finder,
-    image_url: ImageUrl,
+    urls: AbsoluteUrls,
+    part: Part,
     guid: Guids = None,
-    page: Page = 1,
-    size: Size = 20,
-    after: After = None,
-    before: Before = None,
 ) -> list[ImageDetailWithUrl]:
     """Return a page of all images, newest first, or the images with these GUIDs.
 
@@ -127,10 +122,8 @@ async def list_images(
     if guid is not None:
         details = await finder.get_images(guid)
     else:
-        details = await find_page(
-            request, response, finder, {}, page=page, size=size, after=after, before=before
-        )
-    return [_with_url(detail, image_url) for detail in details]
+        details = await find_page(request, response, finder, {}, part)
+    return [ImageDetailWithUrl.of(detail, urls) for detail in details]
 
 
 @router.get(
@@ -144,21 +137,16 @@ async def search_images(
     request: Request,
     response: Response,
     finder: Finder,
-    image_url: ImageUrl,
+    urls: AbsoluteUrls,
     criteria: Criteria,
-    page: Page = 1,
-    size: Size = 20,
-    after: After = None,
-    before: Before = None,
+    part: Part,
 ) -> list[ImageDetailWithUrl]:
     """Return a page of the images that meet all criteria, newest first; with none, of all images.
 
     Pages by number go to the 10,000th match, cursors to the last.
     """
-    details = await find_page(
-        request, response, finder, criteria, page=page, size=size, after=after, before=before
-    )
-    return [_with_url(detail, image_url) for detail in details]
+    details = await find_page(request, response, finder, criteria, part)
+    return [ImageDetailWithUrl.of(detail, urls) for detail in details]
 
 
 @bare_router.get(
@@ -171,10 +159,6 @@ async def search_images(
 )
 async def get_image(request: Request, guid: Guid) -> Response:
     """Return everything about one image but its bytes."""
-    image = await images_of(request).get_image(guid)
-    detail = _with_url(image, await make_image_url(request))
+    image = await services_of(request).images.get_image(guid)
+    detail = ImageDetailWithUrl.of(image, urls_of(request))
     return Response(detail.model_dump_json(), media_type=JSON)
-
-
-def _with_url(image: ImageDetail, image_url: Callable[[str], str]) -> ImageDetailWithUrl:
-    return ImageDetailWithUrl.of(image, image_url(image.guid))

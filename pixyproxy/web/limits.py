@@ -1,6 +1,7 @@
-"""What a request may bring along: the size of its URL, its headers and its body."""
+"""What a request may bring along, and how fast: its URL, its headers and its body."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -8,6 +9,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_URL_BYTES = 16 * 1024
 MAX_HEADER_BYTES = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPace:
+    """How fast a request must come."""
+
+    timeout_s: float
+    """What every request may take, from its first byte to its last."""
+    bytes_per_s: float = 1024
+    """A larger request has a second more each time this many bytes have come."""
 
 
 class RequestLimits:

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request
 from pixyproxy.service.providers.choices import ModelChoices
 from pixyproxy.web.dependencies import Authenticated
 from pixyproxy.web.openapi import NEEDS_KEY, problems
+from pixyproxy.web.state import services_of
 
 router = APIRouter(tags=["generations"], dependencies=[Authenticated])
 
@@ -17,4 +18,4 @@ router = APIRouter(tags=["generations"], dependencies=[Authenticated])
 )
 async def list_models(request: Request) -> list[ModelChoices]:
     """Return what can be chosen of each model that is offered, the default model first."""
-    return list(request.state.services.models)
+    return list(services_of(request).models)

@@ -1,54 +1,25 @@
 """What REST answers with, beside the models of core."""
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from pixyproxy.core.models import Generation, ImageDetail
+from pixyproxy.core.urls import Urls
 
-_IMAGE: JsonDict = {
-    "guid": "5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05",
-    "filename": "a-red-fox-in-the-snow-20261120T091500-5f2b8c1e.png",
-    "prompt": "a red fox in the snow",
-    "created_at": "2026-11-20T09:15:00.123456Z",
-    "updated_at": "2026-11-20T09:15:00.123456Z",
-    "content_type": "image/png",
-    "width": 1024,
-    "height": 1024,
-    "byte_size": 1482113,
-    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    "model": "gpt-image-2",
-    "revised_prompt": "A red fox stands in fresh snow, looking into the camera",
-    "parameters": {"size": "1024x1024"},
-    "generation_guid": "c8d1e6f0-2b47-4a95-9e13-6d0f8b2a7c54",
-    "tags": ["animals", "winter"],
-    "thumbhash": "1QcSHQRnh493V4dIh4eXh1h4kJUI",
-    "has_content_credentials": True,
-    "url": "http://127.0.0.1:8000/image/5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05/content",
-}
-_GENERATION: JsonDict = {
-    "guid": "c8d1e6f0-2b47-4a95-9e13-6d0f8b2a7c54",
-    "status": "succeeded",
-    "prompt": "a red fox in the snow",
-    "model": "gpt-image-2",
-    "parameters": {"size": "1024x1024"},
-    "n": 2,
-    "model_served": "gpt-image-2",
-    "upstream_request_id": "req_7d1f0c2b9e8a4635",
-    "usage": {"input_tokens": 14, "output_tokens": 1056, "total_tokens": 1070},
-    "error": {
-        "code": "bad-generator-response",
-        "message": "The image model gave fewer images than were asked for.",
-    },
-    "queued_at": "2026-11-20T09:14:36.004211Z",
-    "started_at": "2026-11-20T09:14:36.004211Z",
-    "answered_at": "2026-11-20T09:15:00.101542Z",
-    "stored_at": "2026-11-20T09:15:00.131907Z",
-    "finished_at": "2026-11-20T09:15:00.131907Z",
-    "images": [_IMAGE],
-}
+
+def _example_of(model: type[BaseModel]) -> JsonDict:
+    """Return the first example of each field."""
+    return {name: field.examples[0] for name, field in model.model_fields.items() if field.examples}
+
+
+def _show_example(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Show an example of the whole in a model's schema, instead of one for each field."""
+    for field in schema["properties"].values():
+        field.pop("examples", None)
+    schema["examples"] = [_example_of(model)]
 
 
 class ImageDetailWithUrl(ImageDetail):
@@ -56,16 +27,19 @@ class ImageDetailWithUrl(ImageDetail):
 
     model_config = ConfigDict(
         title="ImageDetail",
-        json_schema_extra={"examples": [_IMAGE]},
+        json_schema_extra=_show_example,
         json_schema_serialization_defaults_required=True,
     )
 
-    url: str = Field(description="Where the image's bytes are served, for good.")
+    url: str = Field(
+        description="Where the image's bytes are served, for good.",
+        examples=["http://127.0.0.1:8000/image/5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05/content"],
+    )
 
     @classmethod
-    def of(cls, image: ImageDetail, url: str) -> "ImageDetailWithUrl":
+    def of(cls, image: ImageDetail, urls: Urls) -> "ImageDetailWithUrl":
         """Return `image` with its URL; its fields are valid already."""
-        return cls.model_construct(**image.__dict__, url=url)
+        return cls.model_construct(**image.__dict__, url=urls.content(image.guid))
 
 
 class GenerationDetail(Generation):
@@ -73,21 +47,20 @@ class GenerationDetail(Generation):
 
     model_config = ConfigDict(
         title="Generation",
-        json_schema_extra={"examples": [_GENERATION]},
+        json_schema_extra=_show_example,
         json_schema_serialization_defaults_required=True,
     )
 
-    images: list[ImageDetailWithUrl] = Field(description="The images, the oldest first.")
+    images: list[ImageDetailWithUrl] = Field(
+        description="The images, the oldest first.", examples=[[_example_of(ImageDetailWithUrl)]]
+    )
 
     @classmethod
     def of(
-        cls,
-        generation: Generation,
-        images: Sequence[ImageDetail],
-        image_url: Callable[[str], str],
+        cls, generation: Generation, images: Sequence[ImageDetail], urls: Urls
     ) -> "GenerationDetail":
         """Return `generation` with its images; its fields are valid already."""
-        with_urls = [ImageDetailWithUrl.of(image, image_url(image.guid)) for image in images]
+        with_urls = [ImageDetailWithUrl.of(image, urls) for image in images]
         return cls.model_construct(**generation.__dict__, images=with_urls)
 
 

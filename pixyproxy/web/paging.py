@@ -1,9 +1,10 @@
 """Lists come in pages, by number or by cursor; the `Link` header names the pages beside one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from starlette.datastructures import URL
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
@@ -27,28 +28,42 @@ Before = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    page: int
+    size: int
+    after: str | None
+    before: str | None
+
+
+async def _part(
+    page: Page = 1, size: Size = 20, after: After = None, before: Before = None
+) -> _Part:
+    return _Part(page, size, after, before)
+
+
+Part = Annotated[_Part, Depends(_part)]
+"""Which part of a list of images is asked for."""
+
+
 async def find_page(
     request: Request,
     response: Response,
     finder: ImageFinder,
     criteria: dict[str, Any],
-    *,
-    page: int,
-    size: int,
-    after: str | None,
-    before: str | None,
+    part: Part,
 ) -> list[ImageDetail]:
-    """Return the page that is asked for, by number or by cursor, and link those beside it."""
-    if after is None and before is None:
-        found = await finder.search_images(criteria, page=page, size=size)
-        link_pages(request, response, found, page, size)
+    """Return the part that is asked for, by number or by cursor, and link those beside it."""
+    if part.after is None and part.before is None:
+        found = await finder.search_images(criteria, page=part.page, size=part.size)
+        link_pages(request, response, found, part.page, part.size)
         return found
-    if page != 1 or (after is not None and before is not None):
+    if part.page != 1 or (part.after is not None and part.before is not None):
         message = "must not go with page, nor both cursors with each other"
-        raise ConstraintViolationError([FieldFault("before" if before else "after", message)])
-    slice_: dict[str, Any] = {"first": size, "after": after}
-    if before is not None:
-        slice_ = {"last": size, "before": before}
+        raise ConstraintViolationError([FieldFault("before" if part.before else "after", message)])
+    slice_: dict[str, Any] = {"first": part.size, "after": part.after}
+    if part.before is not None:
+        slice_ = {"last": part.size, "before": part.before}
     connection = await finder.connect_images(criteria, **slice_)
     links = {}
     if connection.edges and connection.has_previous_page:

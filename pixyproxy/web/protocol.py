@@ -5,36 +5,26 @@ No client may hold a connection, or memory, by sending next to nothing or withou
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pixyproxy.web.limits import MAX_HEADER_BYTES, MAX_URL_BYTES
+from pixyproxy.web.state import state_in
 
 logger = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES = 2 * (MAX_URL_BYTES + MAX_HEADER_BYTES)
 """A head that is still not whole then is refused here; RequestLimits judges smaller ones."""
 MAX_DISCARDED_BYTES = 16 * 2**20
-"""So much of a body is read after its answer, to keep the connection for the next request."""
+"""How much of a body is read after its answer, to keep the connection for the next request."""
 MAX_PIPELINED = 100
 """Requests on one connection that may wait for the answers to those before them."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestPace:
-    """How fast a request must come."""
-
-    timeout_s: float
-    """What every request may take, from its first byte to its last."""
-    bytes_per_s: float = 1024
-    """A request that is larger has a second more for each so many bytes that have come."""
-
-
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """One connection. The lifespan's state has its `request_pace`.
+    """One connection. The application's state has its `request_pace`.
 
     Time runs out for a client that is waited for; not for one that waits for its answer or reads
     it slowly. Between requests uvicorn's own keep-alive timeout holds.
@@ -48,7 +38,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._pace: RequestPace = app_state["request_pace"]
+        self._pace = state_in(app_state).request_pace
         self._due_at: float | None = None
         self._clock: asyncio.TimerHandle | None = None
         self._head_bytes = 0

@@ -5,7 +5,8 @@ from fastapi import APIRouter, Request, Response
 from pixyproxy.web.access import ANONYMOUS
 from pixyproxy.web.dependencies import Authenticated, Public
 from pixyproxy.web.openapi import NEEDS_KEY, header, problems
-from pixyproxy.web.session import COOKIE, SESSION_S, Sessions
+from pixyproxy.web.session import COOKIE, SESSION_S
+from pixyproxy.web.state import state_of
 
 router = APIRouter(prefix="/session", tags=["sessions"])
 
@@ -27,10 +28,9 @@ async def begin_session(request: Request) -> Response:
     response = Response(status_code=204)
     caller: str = request.state.caller
     if caller != ANONYMOUS:
-        sessions: Sessions = request.app.state.sessions
         response.set_cookie(
             COOKIE,
-            sessions.begin(caller),
+            state_of(request).sessions.begin(caller),
             max_age=SESSION_S,
             path=_path(request),
             secure=request.url.scheme == "https",

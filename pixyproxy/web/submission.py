@@ -1,4 +1,4 @@
-"""What comes with a wish for images: the body, the idempotency key, and what is preferred."""
+"""What comes with a request for images: the body, the idempotency key, what is preferred."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,9 +10,11 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
-from pixyproxy.core.models import GenerationCreate, IdempotencyKey
+from pixyproxy.core.fields import IdempotencyKey
+from pixyproxy.core.models import GenerationCreate
 from pixyproxy.core.strict_json import parse_json
-from pixyproxy.service.generating.generator import Terms
+from pixyproxy.service.generating.generations import GenerationService
+from pixyproxy.service.generating.terms import Submitted, Terms
 from pixyproxy.service.validation import validate
 
 JSON = "application/json"
@@ -25,7 +27,7 @@ _EXAMPLES = {
 
 
 def document_body(**more_examples: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what an operation declares that takes a wish as its body."""
+    """Return what an operation declares that takes such a request as its body."""
     examples = _EXAMPLES | {name: {"value": body} for name, body in more_examples.items()}
     schema = GenerationCreate.model_json_schema()
     content = {JSON: {"schema": schema, "examples": examples}}
@@ -46,7 +48,7 @@ async def read_object(request: Request, example: str) -> dict[str, Any]:
     return body
 
 
-async def _read_wish(request: Request) -> GenerationCreate:
+async def _read_body(request: Request) -> GenerationCreate:
     return validate(GenerationCreate, await read_object(request, '{"prompt": "a red fox"}'))
 
 
@@ -54,7 +56,7 @@ _KeyHeader = Annotated[
     Annotated[IdempotencyKey, Field(json_schema_extra={"pattern": "^[!-~]{1,255}$"})] | None,
     Header(
         alias=_IDEMPOTENCY_KEY,
-        description="Names the wish: sent again, by the same caller and with the same body, "
+        description="Names the request: sent again, by the same caller and with the same body, "
         "it gives the same generation, and nothing is paid for twice.",
     ),
 ]
@@ -71,9 +73,7 @@ _PreferHeader = Annotated[
 async def _make_terms(request: Request, idempotency_key: _KeyHeader = None) -> Terms:
     if len(request.headers.getlist(_IDEMPOTENCY_KEY)) > 1:
         raise ConstraintViolationError([FieldFault(_IDEMPOTENCY_KEY, "must be sent once only")])
-    terms = Terms(caller=request.state.caller, idempotency_key=idempotency_key)
-    request.state.terms = terms
-    return terms
+    return Terms(caller=request.state.caller, idempotency_key=idempotency_key)
 
 
 async def _prefers_async(prefer: _PreferHeader = None) -> bool:
@@ -88,12 +88,25 @@ def preferences(headers: Iterable[str]) -> set[str]:
     }
 
 
+async def submit(
+    request: Request,
+    body: GenerationCreate,
+    terms: Terms,
+    generations: GenerationService,
+    *,
+    is_waited_for: bool = False,
+) -> Submitted:
+    """Submit a generation, and note for every answer to come whether it was sent before."""
+    submitted = await generations.submit(body, terms, is_waited_for=is_waited_for)
+    request.state.replayed = submitted.replayed
+    return submitted
+
+
 def replay_headers(request: Request) -> dict[str, str]:
-    """Return the header that says that the answer is of a wish that was sent before."""
-    terms: Terms | None = getattr(request.state, "terms", None)
-    return {"Idempotency-Replayed": "true"} if terms is not None and terms.replayed else {}
+    """Return the header that says that the answer is to what was sent before."""
+    return {"Idempotency-Replayed": "true"} if getattr(request.state, "replayed", False) else {}
 
 
-Wish = Annotated[GenerationCreate, Depends(_read_wish)]
-Submission = Annotated[Terms, Depends(_make_terms)]
+GenerationBody = Annotated[GenerationCreate, Depends(_read_body)]
+SubmissionTerms = Annotated[Terms, Depends(_make_terms)]
 PrefersAsync = Annotated[bool, Depends(_prefers_async)]

@@ -2,14 +2,19 @@
 
 import json
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.service.moving.test_prompts import AUTOMATIC
-from tests.service.moving.test_prompts import png as png_with
+from pixyproxy.core.models import ContentType
+from pixyproxy.service.pictures.rendering import placeholder
+from tests.service.moving.test_foreign_metadata import AUTOMATIC
+from tests.service.moving.test_foreign_metadata import png as png_with
+from tests.service.pictures.test_check import chunk
+from tests.service.pictures.test_content_credentials import in_png, manifest_store
 from tests.support.archives import Archive
 from tests.support.model_server import picture
 
@@ -79,6 +84,24 @@ def test_a_folder_of_pictures(archive: Archive, tmp_path: Path) -> None:
     summary = imported(archive, folder)
     assert (summary["imported"], summary["stay_deleted"]) == (0, 1)
     assert archive.guids() == [*guids[:7], guids[8]]
+
+
+def test_what_pages_need_is_found_out_of_pictures(archive: Archive, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    plain = picture(300, 200, 1, image_format="JPEG")
+    credentials = in_png(manifest_store())
+    formless = chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
+    formless = b"\x89PNG\r\n\x1a\n" + formless + chunk(b"IDAT", b"no pixels") + chunk(b"IEND", b"")
+    for number, data in enumerate((plain, credentials, formless), 1):
+        write(folder / f"{number}.image", data, number)
+    assert imported(archive, folder)["imported"] == 3
+    rows = archive.sql("SELECT has_content_credentials, thumbhash FROM images ORDER BY id")
+    assert [(bool(has) if has is not None else None, hashed) for has, hashed in rows] == [
+        (False, placeholder(plain, ContentType.JPEG)),
+        (True, placeholder(credentials, ContentType.PNG)),
+        (False, None),
+    ]
+    assert archive.run("fsck").returncode == 0
 
 
 def test_damaged_pictures_are_told(archive: Archive, tmp_path: Path) -> None:

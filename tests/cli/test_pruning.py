@@ -7,16 +7,16 @@ import httpx2
 import pytest
 
 from pixyproxy.core.exceptions import ImageStoreError
-from pixyproxy.data.files.variants import VariantStore
+from pixyproxy.data.files.derivatives import DerivativeStore
 from pixyproxy.data.init import Database
 from pixyproxy.data.repositories.images import ImageRepository
-from pixyproxy.service.pictures.rendering import Plan
-from pixyproxy.service.serving.variants import Variants
+from pixyproxy.service.pictures.rendering import DerivativeSpec
+from pixyproxy.service.serving.derivatives import Derivatives
 from tests.cli.test_cli import assert_one_clear_line, run
 from tests.support.model_server import picture
 from tests.support.rows import keep, make_image, raw
 from tests.support.servers import Service
-from tests.web.test_variants import files_of
+from tests.web.test_derivatives import files_of
 
 GUID = "5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05"
 DATA = picture(320, 320, image_format="WEBP")
@@ -67,7 +67,7 @@ def test_prune_says_what_it_cannot_do(tmp_path: Path) -> None:
 
 
 def test_what_was_used_last_stays(tmp_path: Path) -> None:
-    store = VariantStore(tmp_path / "variants", max_bytes=5 * len(DATA), min_free_mb=0)
+    store = DerivativeStore(tmp_path / "variants", max_bytes=5 * len(DATA), min_free_mb=0)
     for name in "abcde":
         assert store.write(GUID, name, DATA)
     assert store.read(GUID, "a") == DATA
@@ -80,7 +80,7 @@ def test_what_was_used_last_stays(tmp_path: Path) -> None:
 
 
 def test_a_ledger_that_says_nothing_is_written_anew(tmp_path: Path) -> None:
-    store = VariantStore(tmp_path, max_bytes=10 * len(DATA), min_free_mb=0)
+    store = DerivativeStore(tmp_path, max_bytes=10 * len(DATA), min_free_mb=0)
     assert store.write(GUID, "a", DATA)
     for text in ("", "nonsense", "999999999"):
         (tmp_path / ".bytes").write_text(text)
@@ -90,42 +90,42 @@ def test_a_ledger_that_says_nothing_is_written_anew(tmp_path: Path) -> None:
 
 
 def test_nothing_is_kept_where_the_disk_is_nearly_full(tmp_path: Path) -> None:
-    store = VariantStore(tmp_path, max_bytes=2**30, min_free_mb=2**40)
+    store = DerivativeStore(tmp_path, max_bytes=2**30, min_free_mb=2**40)
     assert not store.write(GUID, "a", DATA)
 
 
 async def test_all_of_an_image_go_with_it(database: Database, tmp_path: Path) -> None:
-    store = VariantStore(tmp_path / "variants", max_bytes=2**30, min_free_mb=0)
+    store = DerivativeStore(tmp_path / "variants", max_bytes=2**30, min_free_mb=0)
     image, other = make_image(width=320, height=320), make_image(width=320, height=320)
     await keep(database, image, other)
 
     async def read(_: object) -> memoryview:
         return memoryview(picture(320, 320))
 
-    variants = Variants(store, read, ImageRepository(database.open_context))
-    plan = Plan(64, 64, image.content_type)
+    derivatives = Derivatives(store, read, ImageRepository(database.open_context))
+    spec = DerivativeSpec(64, 64, image.content_type)
     for each in (image, other):
-        await variants.get(each, plan)
-    await variants.remove(image.guid)
+        await derivatives.get(each, spec)
+    await derivatives.remove(image.guid)
     (file,) = files_of(store.folder)
     assert other.guid in str(file)
     assert int((store.folder / ".bytes").read_text()) == file.stat().st_size
-    await variants.remove(image.guid)
+    await derivatives.remove(image.guid)
     # Nor is it served from memory: it is made again where its caller has not asked first.
-    await variants.get(image, plan)
+    await derivatives.get(image, spec)
     assert len(files_of(store.folder)) == 2
-    await variants.aclose()
+    await derivatives.aclose()
 
 
 async def test_a_removal_that_fails_says_so(database: Database, tmp_path: Path) -> None:
-    store = VariantStore(tmp_path, max_bytes=2**30, min_free_mb=0)
+    store = DerivativeStore(tmp_path, max_bytes=2**30, min_free_mb=0)
     store.write(GUID, "a", DATA)
     (tmp_path / ".bytes").unlink()
     (tmp_path / ".bytes").mkdir()
-    variants = Variants(store, never, ImageRepository(database.open_context))
+    derivatives = Derivatives(store, never, ImageRepository(database.open_context))
     with pytest.raises(ImageStoreError):
-        await variants.remove(GUID)
-    await variants.aclose()
+        await derivatives.remove(GUID)
+    await derivatives.aclose()
 
 
 def test_generate_tells_what_was_found_out(tmp_path: Path) -> None:

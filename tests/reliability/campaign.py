@@ -20,7 +20,7 @@ from tests.support.servers import Service
 SETTLED_WITHIN_S = 60
 TIMEOUT_S = 2
 LATE_S = 2 * TIMEOUT_S
-"""So long after it was sent a call's answer is listened for."""
+"""How long after it was sent a call's answer is listened for."""
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from pixyproxy.app import create_app
+from pixyproxy.app import create_app, make_state
 from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.core.exceptions import DatabaseUnavailableError
 from pixyproxy.data.context import DatabaseContext
@@ -55,9 +55,10 @@ async def open_with_services(
     """Yield a client of an application, and the services behind it, into which faults are put."""
     app = create_app(settings)
     async with open_services(settings) as services:
+        state = make_state(settings, services).as_lifespan_state()
 
         async def with_services(scope: Any, receive: Any, send: Any) -> None:
-            await app({**scope, "state": {"services": services}}, receive, send)
+            await app({**scope, "state": dict(state)}, receive, send)
 
         transport = httpx2.ASGITransport(with_services)
         async with httpx2.AsyncClient(

@@ -8,6 +8,7 @@ from graphql import GraphQLObjectType, execute, parse
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from pixyproxy.core.models import ImageDetail
+from pixyproxy.core.urls import Urls
 from pixyproxy.schema.executor import READERS, PlainFieldsExecutor
 from pixyproxy.schema.schema import make_schema
 from tests.support.graphql import DETAIL
@@ -24,12 +25,15 @@ class Images:
         return self._images
 
 
+class Services:
+    def __init__(self, *images: ImageDetail) -> None:
+        self.finder = Images(*images)
+
+
 class Context:
     def __init__(self, *images: ImageDetail) -> None:
-        self.images = Images(*images)
-
-    def image_url(self, guid: str) -> str:
-        return f"https://here/{guid}"
+        self.services = Services(*images)
+        self.urls = Urls("https://here")
 
 
 IMAGES = [
@@ -70,6 +74,8 @@ async def run(executor_class: Any, query: str) -> Any:
 async def test_both_ways_agree(query: str) -> None:
     plain = await run(PlainFieldsExecutor, query)
     stock = await run(StrawberryGraphQLCoreExecutionContext, query)
+    for error in stock.errors or ():
+        assert not isinstance(error.original_error, AttributeError), "the test lacks a service"
     assert plain.data == stock.data
     assert [error.formatted for error in plain.errors or ()] == [
         error.formatted for error in stock.errors or ()

@@ -1,11 +1,16 @@
 """What one operation may ask for: refused before anything runs, in linear time."""
 
+import re
 import time
 
 import httpx2
 import pytest
+import strawberry
 from graphql import get_introspection_query
 
+from pixyproxy.schema.limits import CountedFields
+from pixyproxy.schema.schema import make_schema
+from pixyproxy.settings import Settings
 from tests.conftest import MakeSettings, open_client
 from tests.support.graphql import data, errors_of, post
 from tests.support.model_server import ModelServer
@@ -219,3 +224,32 @@ async def test_the_limits_are_settings(
         await refusal(client, "{ a @b @c }", "more than 1 directives")
         await refusal(client, f"mutation {{ {GEN} }}", "more than 0 generations")
     assert model_server.requests == []
+
+
+def test_what_is_counted_is_found_in_the_schema() -> None:
+    counted = CountedFields.of(make_schema()._schema)
+    assert counted.paid == {"generateImage", "retryGeneration", "submitGeneration"}
+    assert counted.lists == {
+        *("edges", "entries", "generations", "images", "nodes", "search", "tags"),
+    }
+
+
+def test_the_setting_names_all_that_may_be_paid_for() -> None:
+    description = Settings.model_fields["graphql_max_generations"].description or ""
+    named = set(re.findall("`([A-Za-z]+)`", description))
+    assert named == CountedFields.of(make_schema()._schema).paid
+
+
+def test_a_mutation_must_say_whether_it_may_cost() -> None:
+    @strawberry.type
+    class Query:
+        name: str
+
+    @strawberry.type
+    class Mutation:
+        @strawberry.mutation
+        def draw(self) -> str:
+            return ""
+
+    with pytest.raises(KeyError):
+        CountedFields.of(strawberry.Schema(query=Query, mutation=Mutation)._schema)

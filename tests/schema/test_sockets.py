@@ -420,7 +420,7 @@ async def test_nothing_is_left_of_a_follower_who_goes(
         serving = asyncio.create_task(app(SCOPE, received.get, sent.put))
         kinds = [(await sent.get())["type"] for _ in range(3)]
         assert kinds == ["websocket.accept", "websocket.send", "websocket.send"]
-        followers = services.generator.watch._followers
+        followers = services.engine.watch._followers
         assert followers.keys() == {guid}
         if leaves == "complete":
             await give(type="complete", id="1")

@@ -563,7 +563,7 @@ def endless(status: int = 200, content_type: str = "application/json") -> Behavi
 def gzip_bomb(
     megabytes: int = 256, status: int = 200, content_type: str = "application/json"
 ) -> Behaviour:
-    """So many megabytes of one letter, as an image in JSON, a thousandth of that on the wire."""
+    """Megabytes of one letter, as an image in JSON, a thousandth of that on the wire."""
     return answer(
         status, _gzipped_letters(megabytes), content_type, headers={"Content-Encoding": "gzip"}
     )

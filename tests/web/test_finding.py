@@ -1,10 +1,12 @@
 """REST: images by criteria, by GUIDs, and by cursors that the `Link` header names."""
 
 import re
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from tests.conftest import MakeSettings, open_client
 from tests.support.problems import assert_problem
 
 LINK = re.compile(r'<([^>]*)>; rel="(prev|next)"')
@@ -49,6 +51,7 @@ async def test_cursors_lead_through_the_list_and_back(
     ("query", "field"),
     [
         ("after=nonsense", "after"),
+        ("after=nje5f0p8fBU", "after"),  # as versions before gave them
         ("before=%00", "before"),
         ("after=&page=2", "after"),
         ("after=&before=", "after"),
@@ -60,6 +63,24 @@ async def test_cursors_that_will_not_do(
 ) -> None:
     problem = assert_problem(await client.get(f"{path}?{query}"), 422, "constraint-violation")
     assert [each["field"] for each in problem["errors"]] == [field]
+
+
+async def test_cursors_are_good_for_as_long_as_their_database(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    settings = make_settings()
+    async with open_client(settings) as one, open_client(settings) as beside:
+        await draw(one, "a", "b", "c")
+        link = links_of(await one.get("/image?after=&size=2"))["next"]
+        assert prompts_of(await beside.get(link)) == ["a"]
+        assert links_of(await beside.get("/image?after=&size=2"))["next"] == link
+    async with open_client(settings) as later:
+        assert prompts_of(await later.get(link)) == ["a"]
+    other = make_settings(database_url=f"sqlite:///{tmp_path}/other.db", images=tmp_path / "other")
+    async with open_client(other) as elsewhere:
+        await draw(elsewhere, "a", "b", "c")
+        problem = assert_problem(await elsewhere.get(link), 422, "constraint-violation")
+    assert [each["field"] for each in problem["errors"]] == ["after"]
 
 
 async def test_criteria_combine(client: httpx2.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""Sending a wish again: one key, one generation, one paid call."""
+"""Sending a request again: one key, one generation, one paid call."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -57,7 +57,7 @@ async def test_two_at_once_make_one_paid_call(
     assert len((await client.get("/image")).json()) == 1
 
 
-async def test_without_a_key_each_is_a_wish_of_its_own(
+async def test_without_a_key_each_is_a_request_of_its_own(
     client: httpx2.AsyncClient, model_server: ModelServer
 ) -> None:
     answers = [await send(client, "/image", {}) for _ in range(2)]
@@ -89,7 +89,7 @@ async def test_a_key_is_its_callers_own(
 
 @pytest.mark.parametrize("path", ["/image", "/generation"])
 @pytest.mark.parametrize("other", [{"prompt": "a hare"}, {"size": "512x512"}])
-async def test_a_key_with_another_wish_is_refused(
+async def test_a_key_with_another_request_is_refused(
     client: httpx2.AsyncClient, model_server: ModelServer, path: str, other: dict[str, Any]
 ) -> None:
     first = await send(client, "/image")

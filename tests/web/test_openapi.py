@@ -11,6 +11,7 @@ import jsonschema_rs
 import pytest
 
 from pixyproxy.app import create_app
+from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.web.errors import STATUS
 from tests.conftest import MakeSettings, open_client
 from tests.support.problems import assert_problem
@@ -74,6 +75,18 @@ def test_the_headers_that_count_are_described(document: dict[str, Any]) -> None:
         ("post", "/generation"): {"Idempotency-Key"},
         ("get", "/generation/{guid}/events"): {"Last-Event-ID"},
     }
+
+
+def test_every_criterion_is_a_parameter_in_the_same_words(document: dict[str, Any]) -> None:
+    parameters = {
+        parameter["name"]: parameter["description"]
+        for parameter in document["paths"]["/image/search"]["get"]["parameters"]
+    }
+    for name, field in ImageCriteria.model_fields.items():
+        if name == "tags":
+            assert "tag" in parameters
+        else:
+            assert parameters[name] == field.description
 
 
 def test_errors_are_problems_and_nothing_else(document: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -9,6 +10,7 @@ import pytest
 
 from pixyproxy.app import create_app
 from pixyproxy.log import LineFormatter
+from pixyproxy.web.state import state_in
 from tests.conftest import MakeSettings, open_client
 from tests.support.model_server import ModelServer, hang
 from tests.support.problems import assert_problem
@@ -240,7 +242,8 @@ async def test_the_unforeseen_is_logged_once_and_told_to_nobody(
         async def broken(scope: Any, receive: Any, send: Any) -> None:
             names = ("images", "finder", "curation", "generations")
             services = type("Services", (), dict.fromkeys(names, Broken()))
-            await app({**scope, "state": {**state, "services": services}}, receive, send)
+            broken_state = replace(state_in(state), services=services)
+            await app({**scope, "state": broken_state.as_lifespan_state()}, receive, send)
 
         transport = httpx2.ASGITransport(broken)
         async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -15,16 +15,16 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import from_url
 
-from pixyproxy.core.exceptions import ImageStoreError, StorageFullError
+from pixyproxy.core.exceptions import ImageStoreError, MissingFileError, StorageFullError
 from pixyproxy.core.models import ContentType
+from pixyproxy.data.files.layout import FileName, is_shard_folder, shard_path
 from pixyproxy.data.files.store import Digest
 
 CHUNK_BYTES = 1024 * 1024
 
 _PROBE = ".probe"
 _TRUST_S = 1.0
-"""So long a store that could be written to is taken to be so still."""
-_SIDECAR = "json"
+"""How long a store that could be written to is taken to be so still."""
 _ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT")
 _CLIENT = {"connect_timeout": "3s", "timeout": "60s"}
 _RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=15)}
@@ -33,7 +33,7 @@ _FULL = re.compile("StorageFull|QuotaExceeded|InsufficientStorage")
 
 
 class ObjectStore:
-    """Objects `ab/cd/<guid>.<extension>` below a URL such as `s3://bucket/prefix`.
+    """Objects below a URL such as `s3://bucket/prefix`; their keys are the paths of `layout`.
 
     An object is there whole or not at all, so there is nothing that dead processes were writing.
     Credentials come from the environment. obstore's own asynchronous calls may end the interpreter
@@ -67,24 +67,24 @@ class ObjectStore:
     ) -> None:
         """Keep `data` for good, once this has returned. The sidecar is there before the data is."""
         if sidecar is not None:
-            await self._call(obstore.put, _key(guid, _SIDECAR), sidecar)
+            await self._call(obstore.put, FileName(guid).path, sidecar)
         await self._call(
             obstore.put,
-            _key(guid, content_type.extension),
+            FileName(guid, content_type).path,
             data,
             attributes={"Content-Type": content_type.value},
         )
 
     async def read(self, guid: str, content_type: ContentType) -> memoryview:
         """Return the whole object."""
-        data = await self._call(self._read, _key(guid, content_type.extension))
+        data = await self._call(self._read, FileName(guid, content_type).path)
         return memoryview(data)
 
     async def stream(
         self, guid: str, content_type: ContentType, *, start: int = 0, length: int | None = None
     ) -> AsyncIterator[bytes]:
         """Yield a part of the object, or all of it, in chunks; only one is held at a time."""
-        key = _key(guid, content_type.extension)
+        key = FileName(guid, content_type).path
         size = (await self._call(obstore.head, key))["size"]
         end = size if length is None else start + length
         if end > size:
@@ -100,26 +100,24 @@ class ObjectStore:
 
     async def delete(self, guid: str, content_type: ContentType) -> None:
         """Remove the object and its sidecar for good, as far as they are there."""
-        for extension in (_SIDECAR, content_type.extension):
-            await self._remove(_key(guid, extension))
+        for name in (FileName(guid), FileName(guid, content_type)):
+            await self._remove(name.path)
 
     async def digest(self, guid: str, content_type: ContentType) -> Digest | None:
         """Return the object's digest, without holding it whole; None where there is none."""
-        found: Digest | None = await self._call(self._digest, _key(guid, content_type.extension))
+        found: Digest | None = await self._call(self._digest, FileName(guid, content_type).path)
         return found
 
     async def read_sidecar(self, guid: str) -> bytes | None:
         """Return the image's sidecar, or None where it has none."""
         try:
-            return bytes(await self._call(self._read, _key(guid, _SIDECAR)))
-        except ImageStoreError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                return None
-            raise
+            return bytes(await self._call(self._read, FileName(guid).path))
+        except MissingFileError:
+            return None
 
     async def drop_sidecar(self, guid: str) -> None:
         """Remove the image's sidecar, if it has one."""
-        await self._remove(_key(guid, _SIDECAR))
+        await self._remove(FileName(guid).path)
 
     def walk(self, on_error: Callable[[str, OSError], None]) -> Iterator[str]:
         """Yield the shards."""
@@ -147,11 +145,8 @@ class ObjectStore:
         return await asyncio.to_thread(_translate, function, self._store, *args, **options)
 
     async def _remove(self, key: str) -> None:
-        try:
+        with suppress(MissingFileError):  # some stores mind
             await self._call(obstore.delete, key)
-        except ImageStoreError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):  # some stores mind
-                raise
 
     @staticmethod
     def _read(store: Any, key: str) -> Any:
@@ -171,17 +166,13 @@ class ObjectStore:
 
     @staticmethod
     def _list_shard(store: Any, shard: str) -> list[str]:
-        found = obstore.list_with_delimiter(store, f"{shard[:2]}/{shard[2:]}/")
+        found = obstore.list_with_delimiter(store, f"{shard_path(shard)}/")
         return sorted(each["path"].rpartition("/")[2] for each in found["objects"])
 
     def _folders(self, prefix: str) -> list[str]:
         found = _translate(obstore.list_with_delimiter, self._store, prefix or None)
         names = (name.rstrip("/").rpartition("/")[2] for name in found["common_prefixes"])
-        return sorted(name for name in names if re.fullmatch("[0-9a-f]{2}", name))
-
-
-def _key(guid: str, extension: str) -> str:
-    return f"{guid[:2]}/{guid[2:4]}/{guid}.{extension}"
+        return sorted(name for name in names if is_shard_folder(name))
 
 
 def _translate(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -195,7 +186,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise ImageStoreError from FileNotFoundError(errno.ENOENT, "no such object")
+        raise MissingFileError from FileNotFoundError(errno.ENOENT, "no such object")
     except (BaseError, OSError) as error:
         if _FULL.search(str(error)):
             raise StorageFullError from OSError(errno.ENOSPC, "the object store is full")

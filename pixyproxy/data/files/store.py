@@ -16,10 +16,10 @@ class Digest:
 
 
 class ImageStore(Protocol):
-    """Files of images: `ab/cd/<guid>.<extension>`; a shard is the first four digits, `abcd`.
+    """Files of images and their sidecars, which lie as `layout` says.
 
-    Beside an image lies, until its row is there, a sidecar: `<guid>.json`. All raise
-    ImageStoreError and StorageFullError.
+    All raise ImageStoreError and StorageFullError; `read`, `stream` and `locate` raise
+    MissingFileError, which is an ImageStoreError, where there is no such file.
     """
 
     def open(self) -> None:

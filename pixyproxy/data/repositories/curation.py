@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from pixyproxy.core.models import ContentType, ImageDetail, Tag
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.repositories.images import DETAILS, to_model
-from pixyproxy.data.search.blocks import Archive
+from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.data.tables import deleted_images, images, tags
 
 
@@ -21,9 +21,9 @@ class CurationRepository:
     nobody waits in a circle.
     """
 
-    def __init__(self, open_context: Callable[[], DatabaseContext], archive: Archive) -> None:
+    def __init__(self, open_context: Callable[[], DatabaseContext], blocks: SearchBlocks) -> None:
         self._open_context = open_context
-        self._archive = archive
+        self._blocks = blocks
 
     def open_context(self) -> DatabaseContext:
         """Return a new context, for a short use."""
@@ -56,7 +56,7 @@ class CurationRepository:
         """Write down an image's tags and when they changed; `new` are those it did not have."""
         parameters = {"of": id_, "names": list(image.tags) or None, "now": image.updated_at}
         await context.execute(_SET_TAGS, parameters)
-        await self._archive.mark_tagged(context, id_, new)
+        await self._blocks.mark_tagged(context, id_, new)
 
     async def delete(
         self, context: DatabaseContext, id_: int, image: ImageDetail, now: datetime
@@ -71,7 +71,7 @@ class CurationRepository:
         await context.execute(_INSERT_TOMBSTONE, tombstone)
         await context.execute(_DELETE, {"of": id_})
         await self.count_tags(context, dict.fromkeys(image.tags, -1))
-        await self._archive.mark_deleted(context, id_, image)
+        await self._blocks.mark_deleted(context, id_, image)
 
     async def list_unfinished(
         self, context: DatabaseContext, before: datetime, limit: int

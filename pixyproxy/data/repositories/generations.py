@@ -1,4 +1,4 @@
-"""Rows of generations and of their attempts: what was wished for, tried, and what came of it.
+"""Rows of generations and of their attempts: what was asked for, tried, and what came of it.
 
 Every change of state names the state that it expects, so that of several processes on one database
 one does it and the others see that it was done.
@@ -13,9 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from pixyproxy.core.exceptions import GeneratorBusyError
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import (
+    NEVER_CHARGED_FOR,
     Attempt,
     AttemptStatus,
     Generation,
@@ -46,8 +46,8 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A running generation, and who is to run it."""
+class LeasedGeneration:
+    """A running generation, by its GUID, and who is to run it."""
 
     guid: str
     lease: Lease
@@ -127,22 +127,26 @@ class GenerationRepository:
         """Return the GUIDs of the generations that have waited longest."""
         return [row[0] for row in await context.execute(_QUEUED, {"limit": limit})]
 
-    async def list_stale(self, context: DatabaseContext, now: datetime, limit: int) -> list[Held]:
+    async def list_stale(
+        self, context: DatabaseContext, now: datetime, limit: int
+    ) -> list[LeasedGeneration]:
         """Return the running generations whose runner has let its lease run out."""
         rows = await context.execute(_STALE, {"now": now, "limit": limit})
-        return [Held(row[0], Lease(row[1], row[2])) for row in rows]
+        return [LeasedGeneration(row[0], Lease(row[1], row[2])) for row in rows]
 
     async def claim(self, context: DatabaseContext, guid: str, lease: Lease, now: datetime) -> bool:
         """Take up a queued generation, or return False where it is not queued any more."""
         parameters = {"guid_": guid, "runner_": lease.runner, "until": lease.until, "now": now}
         return await context.change(_CLAIM, parameters) == 1
 
-    async def take_over(self, context: DatabaseContext, held: Held, lease: Lease) -> bool:
+    async def take_over(
+        self, context: DatabaseContext, leased: LeasedGeneration, lease: Lease
+    ) -> bool:
         """Take over a running generation, or return False where somebody else has."""
         parameters = {
-            "guid_": held.guid,
-            "old_runner": held.lease.runner,
-            "old_until": held.lease.until,
+            "guid_": leased.guid,
+            "old_runner": leased.lease.runner,
+            "old_until": leased.lease.until,
             "runner_": lease.runner,
             "until": lease.until,
         }
@@ -270,14 +274,13 @@ _PUT_BACK = _UPDATE.where(_IT, _IS_RUNNING, _MINE).values(_BACK)
 _REQUEUE = _UPDATE.where(
     _IT, generations.c.status.in_(sa.bindparam("statuses", expanding=True))
 ).values(error=None, finished_at=None, stored_at=None, **_BACK)
-_WAS_ACCEPTED = sa.exists().where(
+_MAY_BE_CHARGED_FOR = sa.exists().where(
     attempts.c.generation_guid == sa.bindparam("guid_"),
     attempts.c.part.is_not(None),
-    attempts.c.status != AttemptStatus.UNSENT.value,
-    sa.or_(attempts.c.error_code.is_(None), attempts.c.error_code != GeneratorBusyError.code),
+    *(attempts.c[name].is_distinct_from(value) for name, value in NEVER_CHARGED_FOR.items()),
 )
-"""A part of the generation was sent, and not refused for a rate limit: it may be charged for."""
-_CANCEL = _UPDATE.where(_IT, _IS_QUEUED, ~_WAS_ACCEPTED).values(
+"""A part of the generation may be charged for, as Attempt.may_be_charged_for tells."""
+_CANCEL = _UPDATE.where(_IT, _IS_QUEUED, ~_MAY_BE_CHARGED_FOR).values(
     status=GenerationStatus.CANCELLED.value, finished_at=sa.bindparam("now")
 )
 _REVIVE = _UPDATE.where(

@@ -8,13 +8,13 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ContentType, Count, ImageDetail
 from pixyproxy.core.text import searchable
 from pixyproxy.data.context import DatabaseContext
-from pixyproxy.data.search.criteria import ImageSearch
-from pixyproxy.data.search.index import SearchIndex, Span
-from pixyproxy.data.search.postings import SPAN
+from pixyproxy.data.search.index import IdRange, SearchIndex
+from pixyproxy.data.search.postings import BLOCK_SIZE
 from pixyproxy.data.tables import deleted_images, generations, images
 
 
@@ -37,16 +37,14 @@ class ImageRepositoryInterface(Protocol):
         """Return a new context, for a short use."""
 
     async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
-        """Add a row, or return False where one has this GUID already, or was deleted."""
+        """Add a row, as `add_images` does; return whether it was added."""
 
-    async def add_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> None:
-        """Add rows, but for images whose GUID has one already or was deleted.
+    async def add_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> set[str]:
+        """Add rows in this order, but for images whose GUID has a row already or was deleted.
 
-        Nothing must have been read in the transaction before.
+        Returns the GUIDs of the rows that were added. It must be in a transaction, unless there is
+        one image at most, and nothing must have been read in the transaction before.
         """
-
-    async def create_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> bool:
-        """Add rows in this order, or return False, to be rolled back, where a GUID is taken."""
 
     async def get_images(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageDetail]:
         """Return the images with exactly these GUIDs, in any order; those that there are."""
@@ -65,7 +63,7 @@ class ImageRepositoryInterface(Protocol):
         """Return a page of all images, newest first; `page` counts from 1."""
 
     async def search_images(
-        self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
+        self, context: DatabaseContext, criteria: ImageCriteria, *, page: int, size: int
     ) -> list[ImageDetail]:
         """Return a page of the images that meet all criteria, newest first.
 
@@ -73,14 +71,14 @@ class ImageRepositoryInterface(Protocol):
         """
 
     async def find_images(
-        self, context: DatabaseContext, search: ImageSearch, within: Span, *, limit: int
+        self, context: DatabaseContext, criteria: ImageCriteria, within: IdRange, *, limit: int
     ) -> list[tuple[int, ImageDetail]]:
-        """Return the first images within the span that meet all criteria, with their ids.
+        """Return the first images within the range that meet all criteria, with their ids.
 
         Raises ConstraintViolationError where the search would look at too much.
         """
 
-    async def count_images(self, context: DatabaseContext, search: ImageSearch) -> Count:
+    async def count_images(self, context: DatabaseContext, criteria: ImageCriteria) -> Count:
         """Return how many images meet all criteria; where they are very many, about how many."""
 
     async def get_last_id(self, context: DatabaseContext) -> int:
@@ -99,30 +97,32 @@ class ImageRepository:
     """The repository for MySQL, MariaDB and SQLite."""
 
     def __init__(
-        self, open_context: Callable[[], DatabaseContext], *, block_span: int = SPAN
+        self, open_context: Callable[[], DatabaseContext], *, block_size: int = BLOCK_SIZE
     ) -> None:
         self._open_context = open_context
-        self._index = SearchIndex(block_span)
+        self._index = SearchIndex(block_size)
 
     def open_context(self) -> DatabaseContext:
         """Return a new context, for a short use."""
         return self._open_context()
 
     async def create_image(self, context: DatabaseContext, image: ImageDetail) -> bool:
-        """Add a row, or return False where one has this GUID already, or was deleted."""
-        return bool(await self._create(context, [image]))
+        """Add a row, as `add_images` does; return whether it was added."""
+        return bool(await self.add_images(context, [image]))
 
-    async def add_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> None:
-        """Add rows, but for images whose GUID has one already or was deleted."""
-        await self._create(context, images)
-
-    async def create_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> bool:
-        """Add rows in this order, or return False, to be rolled back, where a GUID is taken."""
-        try:
-            await context.execute(_INSERT, [to_row(image) for image in images])
-        except IntegrityError:
-            return False
-        return True
+    async def add_images(self, context: DatabaseContext, images: Sequence[ImageDetail]) -> set[str]:
+        """Add rows in this order, but for images whose GUID has a row already or was deleted."""
+        added = await _insert(context, images)
+        if not added:
+            return added
+        # Asked only now: an insertion waits for a deletion that is under way, and MySQL goes on
+        # seeing the tombstones that there were when it was first asked.
+        deleted = await self.get_deleted(context, sorted(added))
+        if deleted:
+            again = {"guids": sorted(deleted)}
+            await context.execute(_REMOVE, again)
+            await context.execute(_BYTES_ARE_BACK, again)
+        return added - deleted
 
     async def get_images(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageDetail]:
         """Return the images with exactly these GUIDs, in any order; those that there are."""
@@ -154,25 +154,25 @@ class ImageRepository:
         return [to_model(row) for row in await context.execute(_PAGE, parameters)]
 
     async def search_images(
-        self, context: DatabaseContext, search: ImageSearch, *, page: int, size: int
+        self, context: DatabaseContext, criteria: ImageCriteria, *, page: int, size: int
     ) -> list[ImageDetail]:
         """Return a page of the images that meet all criteria, newest first."""
-        if search.is_of_all:
+        if criteria.is_of_all:
             return await self.list_images(context, page=page, size=size)
-        ids = await self._index.find(context, search, Span(), limit=page * size)
+        ids = await self._index.find(context, criteria, IdRange(), limit=page * size)
         rows = await self._get_by_ids(context, ids[(page - 1) * size :])
         return [image for _, image in rows]
 
     async def find_images(
-        self, context: DatabaseContext, search: ImageSearch, within: Span, *, limit: int
+        self, context: DatabaseContext, criteria: ImageCriteria, within: IdRange, *, limit: int
     ) -> list[tuple[int, ImageDetail]]:
-        """Return the first images within the span that meet all criteria, with their ids."""
-        ids = await self._index.find(context, search, within, limit=limit)
+        """Return the first images within the range that meet all criteria, with their ids."""
+        ids = await self._index.find(context, criteria, within, limit=limit)
         return await self._get_by_ids(context, ids)
 
-    async def count_images(self, context: DatabaseContext, search: ImageSearch) -> Count:
+    async def count_images(self, context: DatabaseContext, criteria: ImageCriteria) -> Count:
         """Return how many images meet all criteria; where they are very many, about how many."""
-        return await self._index.count(context, search)
+        return await self._index.count(context, criteria)
 
     async def get_last_id(self, context: DatabaseContext) -> int:
         """Return the id of the newest row, 0 where there is none."""
@@ -193,24 +193,6 @@ class ImageRepository:
             ImageFile(row[0], ContentType(row[1]), row[2], row[3], bool(row[4])) for row in rows
         ]
 
-    async def _create(self, context: DatabaseContext, new: Sequence[ImageDetail]) -> list[str]:
-        """Return the GUIDs of the rows that were added."""
-        added = []
-        for image in new:
-            with suppress(IntegrityError):
-                await context.execute(_INSERT, to_row(image))
-                added.append(image.guid)
-        if not added:
-            return []
-        # Asked only now: an insertion waits for a deletion that is under way, and MySQL goes on
-        # seeing the tombstones that there were when it was first asked.
-        deleted = await self.get_deleted(context, added)
-        if deleted:
-            again = {"guids": sorted(deleted)}
-            await context.execute(_REMOVE, again)
-            await context.execute(_BYTES_ARE_BACK, again)
-        return [guid for guid in added if guid not in deleted]
-
     async def _get_by_ids(
         self, context: DatabaseContext, ids: Sequence[int]
     ) -> list[tuple[int, ImageDetail]]:
@@ -218,6 +200,24 @@ class ImageRepository:
             return []
         rows = {row[0]: row[1:] for row in await context.execute(_BY_IDS, {"ids": list(ids)})}
         return [(id_, to_model(rows[id_])) for id_ in ids if id_ in rows]
+
+
+async def _insert(context: DatabaseContext, new: Sequence[ImageDetail]) -> set[str]:
+    """Insert the rows whose GUID is not taken: all at once, or where that fails one by one."""
+    if len(new) > 1:
+        try:
+            async with context.savepoint():
+                await context.execute(_INSERT, [to_row(image) for image in new])
+        except IntegrityError:
+            pass
+        else:
+            return {image.guid for image in new}
+    added = set()
+    for image in new:
+        with suppress(IntegrityError):
+            await context.execute(_INSERT, to_row(image))
+            added.add(image.guid)
+    return added
 
 
 _INSERT = sa.insert(images)

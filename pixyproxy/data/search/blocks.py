@@ -1,4 +1,4 @@
-"""The archive's blocks: older images are put into postings and counted, block by block.
+"""Blocks: older images are put into postings and counted, a range of ids at a time.
 
 Blocks are derived from the rows of images and hold nothing else; the rows stay the truth.
 """
@@ -17,7 +17,7 @@ from pixyproxy.core.models import ImageDetail, StatsEntry
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.search.index import count_blocks
 from pixyproxy.data.search.postings import (
-    SPAN,
+    BLOCK_SIZE,
     IndexedRow,
     build_postings,
     decode,
@@ -29,7 +29,7 @@ from pixyproxy.data.tables import archive_blocks, images, search_postings
 _ROWS_AT_ONCE = 5_000
 
 
-class Archive:
+class SearchBlocks:
     """Keeps blocks and postings true to the rows of images.
 
     A block is made when its last id was given out a while ago, longer than any transaction lives:
@@ -37,9 +37,11 @@ class Archive:
     changes the row.
     """
 
-    def __init__(self, open_context: Callable[[], DatabaseContext], *, span: int = SPAN) -> None:
+    def __init__(
+        self, open_context: Callable[[], DatabaseContext], *, block_size: int = BLOCK_SIZE
+    ) -> None:
         self._open_context = open_context
-        self._span = span
+        self._block_size = block_size
 
     async def add_block(self, settled_id: int) -> bool:
         """Make the next block, if all its ids are `settled_id` or lower; else return False.
@@ -49,12 +51,12 @@ class Archive:
         """
         async with self._open_context() as context:
             block = await count_blocks(context)
-            if settled_id < (block + 1) * self._span - 1:
+            if settled_id < (block + 1) * self._block_size - 1:
                 return False
-            ids = {"first": block * self._span, "last": (block + 1) * self._span - 1}
+            ids = {"first": block * self._block_size, "last": (block + 1) * self._block_size - 1}
             state = await context.execute(_STATE, ids)
             rows = [IndexedRow(*row) for row in await context.execute(_ROWS, ids)]
-        made = await asyncio.to_thread(_make_block, block, rows, self._span)
+        made = await asyncio.to_thread(_make_block, block, rows, self._block_size)
         async with self._open_context() as context:
             await context.begin_transaction()
             # On MySQL this also holds back who is about to change one of the rows.
@@ -76,7 +78,7 @@ class Archive:
 
         Nothing must have been read in the transaction before the image's row was locked.
         """
-        block = id_ // self._span
+        block = id_ // self._block_size
         if block < await count_blocks(context):
             for tag in sorted(tags):
                 await self._add_posting(context, block, tag_term(tag), id_)
@@ -86,20 +88,20 @@ class Archive:
 
         Nothing must have been read in the transaction before the image's row was locked.
         """
-        block = id_ // self._span
+        block = id_ // self._block_size
         if block >= await count_blocks(context):
             return
         ((stats, deleted),) = await context.execute(_LOCKED_BLOCK, {"number": block})
         counts = _read_stats(stats)
         counts[_kind(image)] -= Counted(1, image.byte_size)
-        bits = decode(deleted or b"", self._span) | 1 << id_ % self._span
-        parameters = {"stats": _write_stats(counts), "bits": encode(bits, self._span)}
+        bits = decode(deleted or b"", self._block_size) | 1 << id_ % self._block_size
+        parameters = {"stats": _write_stats(counts), "bits": encode(bits, self._block_size)}
         await context.execute(_UNCOUNT, {"number": block} | parameters)
 
     async def get_stats(self, context: DatabaseContext) -> list[StatsEntry]:
         """Return counts and bytes by day, model and format, the newest day first."""
         counts: Counts = defaultdict(Counted)
-        border = await count_blocks(context) * self._span
+        border = await count_blocks(context) * self._block_size
         for (stats,) in await context.execute(_STATS):
             for kind, counted in _read_stats(stats).items():
                 counts[kind] += counted
@@ -123,13 +125,13 @@ class Archive:
         self, context: DatabaseContext, block: int, term: bytes, id_: int
     ) -> None:
         key = {"number": block, "name": term}
-        bits = 1 << id_ % self._span
+        bits = 1 << id_ % self._block_size
         try:
-            new = {"block": block, "term": term, "images": encode(bits, self._span)}
+            new = {"block": block, "term": term, "images": encode(bits, self._block_size)}
             await context.execute(_INSERT_POSTINGS, new)
         except IntegrityError:
             ((stored,),) = await context.execute(_LOCKED_POSTING, key)
-            merged = encode(decode(stored, self._span) | bits, self._span)
+            merged = encode(decode(stored, self._block_size) | bits, self._block_size)
             await context.execute(_UPDATE_POSTING, key | {"merged": merged})
 
 
@@ -158,7 +160,7 @@ class _Block:
     postings: list[dict[str, Any]]
 
 
-def _make_block(block: int, rows: Sequence[IndexedRow], span: int) -> _Block:
+def _make_block(block: int, rows: Sequence[IndexedRow], block_size: int) -> _Block:
     counts: Counts = defaultdict(Counted)
     for row in rows:
         counts[_kind(row)] += Counted(1, row.byte_size)
@@ -166,7 +168,7 @@ def _make_block(block: int, rows: Sequence[IndexedRow], span: int) -> _Block:
         {"block": block, "image_count": len(rows), "stats": _write_stats(counts)},
         [
             {"block": block, "term": term, "images": stored}
-            for term, stored in build_postings(rows, span)
+            for term, stored in build_postings(rows, block_size)
         ],
     )
 

@@ -1,6 +1,8 @@
 """Postings: which images of a block have a term, as a set of bits and as it is stored.
 
-A block is a range of ids, `span` of them: image `id` is bit `id % span` of block `id // span`.
+A term names something that images have in common: a word of their prompts, a tag, a day. Its
+first byte says of which kind it is. A block is a range of `block_size` ids: image `id` is bit
+`id % block_size` of block `id // block_size`.
 """
 
 import struct
@@ -9,15 +11,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pixyproxy.core.criteria import Orientation
 from pixyproxy.data.tables import MAX_TERM_BYTES
 
-SPAN = 4096
-"""Images per block. What is newer than the last block is looked through row by row: some 2 ms."""
-FREQUENT = 32
-"""Words that one in so many images of a block has are frequent: pairs of those are terms too."""
+BLOCK_SIZE = 4096
+"""Ids per block. What is newer than the last block is looked through row by row: some 2 ms."""
 PREFIX_CHARS = (2, 3)
 """Beginnings of words that are terms; longer ones are few enough to be gathered from words."""
 
+_FREQUENT = 32
+"""Words that one in 32 images of a block has are frequent: pairs of those are terms too."""
 _MAX_WORD_CHARS = MAX_TERM_BYTES // 4 - 1
 _MAX_NUMBER_CHARS = 8
 """Of words with a digit: times in file names would be a term for each image."""
@@ -92,13 +95,13 @@ def content_type_term(content_type: str) -> bytes:
     return _term(b"c", content_type)
 
 
-def size_term(width: int, height: int) -> bytes:
-    """Return the term of the images of just this size."""
-    return _term(b"z", f"{width}x{height}")
+def dimensions_term(dimensions: str) -> bytes:
+    """Return the term of the images of just this size, as in 1024x1024."""
+    return _term(b"z", dimensions)
 
 
-def orientation_term(orientation: str) -> bytes:
-    """Return the term of the images that are `landscape`, `portrait` or `square`."""
+def orientation_term(orientation: Orientation) -> bytes:
+    """Return the term of the images of this form."""
     return _term(b"o", orientation)
 
 
@@ -127,17 +130,22 @@ def end_of_day(moment: datetime) -> bytes:
     return beginning_of_day(moment) + b"\xff"
 
 
-def build_postings(rows: Iterable[IndexedRow], span: int) -> Iterator[tuple[bytes, bytes]]:
+def frequent_in(block_size: int) -> int:
+    """Return how many images of a block have a word that is frequent in it, at least."""
+    return block_size // _FREQUENT
+
+
+def build_postings(rows: Iterable[IndexedRow], block_size: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield the terms of a block's images, in order, with the postings as they are stored."""
     offsets: dict[bytes, list[int]] = defaultdict(list)
     texts: list[tuple[int, Field, list[str]]] = []
     for row in rows:
-        offset = row.id % span
+        offset = row.id % block_size
         terms = {
             model_term(row.model),
             content_type_term(row.content_type),
-            size_term(row.width, row.height),
-            orientation_term(_orientation_of(row.width, row.height)),
+            dimensions_term(f"{row.width}x{row.height}"),
+            orientation_term(Orientation.of(row.width, row.height)),
             day_term(row.created_at),
             hour_term(row.created_at),
             *map(tag_term, row.tags or ()),
@@ -154,22 +162,22 @@ def build_postings(rows: Iterable[IndexedRow], span: int) -> Iterator[tuple[byte
                 )
         for term in terms:
             offsets[term].append(offset)
-    _add_pairs(offsets, texts, span // FREQUENT)
+    _add_pairs(offsets, texts, frequent_in(block_size))
     for term in sorted(offsets):
-        yield term, encode(sum(1 << offset for offset in offsets[term]), span)
+        yield term, encode(sum(1 << offset for offset in offsets[term]), block_size)
 
 
-def encode(bits: int, span: int) -> bytes:
+def encode(bits: int, block_size: int) -> bytes:
     """Return a set as it is stored: numbers of 16 bits where those are shorter than all bits."""
-    if 16 * bits.bit_count() < span:
+    if 16 * bits.bit_count() < block_size:
         numbers = list(_set_bits(bits))
         return struct.pack(f"<{len(numbers)}H", *numbers)
-    return bits.to_bytes(span // 8, "little")
+    return bits.to_bytes(block_size // 8, "little")
 
 
-def decode(stored: bytes, span: int) -> int:
+def decode(stored: bytes, block_size: int) -> int:
     """Return a set of bits as `encode` was given it."""
-    if len(stored) == span // 8:
+    if len(stored) == block_size // 8:
         return int.from_bytes(stored, "little")
     bits = 0
     for (number,) in struct.iter_unpack("<H", stored):
@@ -177,9 +185,9 @@ def decode(stored: bytes, span: int) -> int:
     return bits
 
 
-def ids_of(bits: int, block: int, span: int, *, newest_first: bool) -> Iterator[int]:
+def ids_of(bits: int, block: int, block_size: int, *, newest_first: bool) -> Iterator[int]:
     """Yield the ids of a block's images that are in the set."""
-    first = block * span
+    first = block * block_size
     numbers = _set_bits_backwards(bits) if newest_first else _set_bits(bits)
     return (first + number for number in numbers)
 
@@ -197,12 +205,6 @@ def _add_pairs(
         }
         for pair in pairs:
             offsets[pair].append(offset)
-
-
-def _orientation_of(width: int, height: int) -> str:
-    if width == height:
-        return "square"
-    return "landscape" if width > height else "portrait"
 
 
 def _chars_of(word: str) -> int:

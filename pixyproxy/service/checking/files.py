@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.exceptions import ImageNotFoundError, ImageStoreError
 from pixyproxy.core.models import ContentType
+from pixyproxy.data.files.layout import FileName
 from pixyproxy.data.files.store import Digest, ImageStore
 from pixyproxy.data.repositories.images import ImageFile, ImageRepositoryInterface
-from pixyproxy.data.search.criteria import ImageSearch
-from pixyproxy.data.search.index import Span
+from pixyproxy.data.search.index import IdRange
 
 ROWS_AT_ONCE = 500
+"""How many rows are read, and how many files are looked at, at a time."""
 PAUSE_S = 1.0
-"""Between two looks: as long as the service may take from a file to its row, and to tidy up."""
+"""Seconds between two looks: as long as the service may take from a file to its row."""
 
 
 class FaultCode(StrEnum):
@@ -49,8 +51,8 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """How far the check has come: so many more rows, or shard folders, are checked."""
+class CheckProgress:
+    """How many more rows, or shard folders, are checked, and how far the stage has come."""
 
     stage: str
     count: int
@@ -62,7 +64,7 @@ class Checked:
     """The last of these rows."""
 
 
-class Announced(Protocol):
+class ExpectedFile(Protocol):
     """What a file ought to be."""
 
     @property
@@ -94,10 +96,10 @@ class FileCheck:
 
     async def run(
         self, *, after: str | None = None, mb_per_s: float | None = None
-    ) -> AsyncGenerator[Fault | Checked, None]:
+    ) -> AsyncGenerator[Fault | CheckProgress, None]:
         """Yield each fault, and how far it is, in the order of the rows; those after a GUID's.
 
-        At most so many megabytes (10^6 bytes) are read a second, on average.
+        On average, at most `mb_per_s` megabytes (10^6 bytes) are read a second.
 
         Raises ImageNotFoundError where no image has this GUID, and a StorageException where the
         database is unavailable.
@@ -122,7 +124,9 @@ class FileCheck:
                 for fault in await confirmed(self._look, guids, lambda fault: fault.guid or ""):
                     yield fault
                 size = sum(file.byte_size for file in files.values())
-                yield Checked("rows", len(some), min(1, some[-1][0] / last_id), size, guids[-1])
+                yield CheckProgress(
+                    "rows", len(some), min(1, some[-1][0] / last_id), size, guids[-1]
+                )
                 if mb_per_s is not None:
                     # What a slow disk has lost is not caught up with a burst.
                     due = max(due, loop.time() - 1) + size / (mb_per_s * 1e6)
@@ -140,7 +144,7 @@ class FileCheck:
     async def _id_of(self, guid: str) -> int:
         async with self._repository.open_context() as context:
             found = await self._repository.find_images(
-                context, ImageSearch(guid=guid), Span(), limit=1
+                context, ImageCriteria(guid=guid), IdRange(), limit=1
             )
         if not found:
             raise ImageNotFoundError
@@ -167,7 +171,7 @@ class FileCheck:
         return [*faults, fault] if fault else faults
 
 
-def compare(file: Announced, found: Digest | None) -> Fault | None:
+def compare(file: ExpectedFile, found: Digest | None) -> Fault | None:
     """Return what is wrong with a file, if anything is."""
     if found is None:
         code, detail = FaultCode.MISSING_FILE, "its row has no file"
@@ -182,7 +186,7 @@ def compare(file: Announced, found: Digest | None) -> Fault | None:
     return Fault(code, detail, file.guid, path_of(file))
 
 
-def unreadable(file: Announced, error: ImageStoreError) -> Fault:
+def unreadable(file: ExpectedFile, error: ImageStoreError) -> Fault:
     """Return the fault of a file that cannot be read."""
     return Fault(FaultCode.UNREADABLE_FILE, why(error), file.guid, path_of(file))
 
@@ -202,14 +206,9 @@ async def confirmed(
     return [fault for fault in faults if fault in again]
 
 
-def path_of(file: Announced) -> str:
+def path_of(file: ExpectedFile) -> str:
     """Return where a file is, from the folder of the images."""
-    return path_in_shard(f"{file.guid}.{file.content_type.extension}")
-
-
-def path_in_shard(name: str) -> str:
-    """Return where a file of this name is, from the folder of the images."""
-    return f"{name[:2]}/{name[2:4]}/{name}"
+    return FileName(file.guid, file.content_type).path
 
 
 def why(error: ImageStoreError) -> str:

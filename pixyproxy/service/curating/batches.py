@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from pixyproxy.core.exceptions import PixyProxyException, StorageException
-from pixyproxy.core.models import Text
+from pixyproxy.core.fields import Text
 from pixyproxy.service.curating.curation import Curation, TagChange
 from pixyproxy.service.validation import validate
 

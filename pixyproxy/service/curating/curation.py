@@ -10,19 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from pixyproxy.core.exceptions import (
     ConstraintViolationError,
     FieldFault,
-    ImageGoneError,
-    ImageNotFoundError,
     ImageStoreError,
-    PixyProxyException,
     StorageException,
 )
+from pixyproxy.core.fields import TagName, Text
 from pixyproxy.core.guid import is_guid
-from pixyproxy.core.models import ContentType, ImageDetail, Stats, Tag, TagName, Text
+from pixyproxy.core.models import ContentType, ImageDetail, Stats, Tag
 from pixyproxy.core.text import fold_tag
 from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.curation import CurationRepository
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
-from pixyproxy.data.search.blocks import Archive
+from pixyproxy.data.search.blocks import SearchBlocks
+from pixyproxy.service.absence import why_absent
 from pixyproxy.service.validation import validate
 
 logger = logging.getLogger(__name__)
@@ -30,8 +29,9 @@ logger = logging.getLogger(__name__)
 MAX_TAGS_OF_IMAGE = 50
 MAX_TAGS_LISTED = 100
 _AT_ONCE = 1000
+"""At most this many unfinished deletions are looked for at a time."""
 _LEFT_ALONE = timedelta(seconds=10)
-"""A deletion of that age is under way no more."""
+"""How old a deletion is at least before it counts as cut short, and is finished by others."""
 
 Forget = Callable[[str], Awaitable[None]]
 
@@ -59,7 +59,7 @@ class TagListing(BaseModel):
 
 
 class Curation:
-    """Changes and deletes images. Raises leaves of PixyProxyException.
+    """Tags and deletes images. Raises leaves of PixyProxyException.
 
     `forget` is told of each image that is changed or deleted: what is made of it must go too.
     """
@@ -68,14 +68,14 @@ class Curation:
         self,
         repository: ImageRepositoryInterface,
         curation: CurationRepository,
-        archive: Archive,
+        blocks: SearchBlocks,
         *,
         store: ImageStore,
         forget: Forget,
     ) -> None:
         self._repository = repository
         self._curation = curation
-        self._archive = archive
+        self._blocks = blocks
         self._store = store
         self._forget = forget
 
@@ -92,7 +92,7 @@ class Curation:
                 await self._curation.delete(context, *found, datetime.now(UTC))
                 await context.commit_transaction()
         if found is None:
-            raise await self._why_not(guid)
+            raise await why_absent(self._repository, guid)
         _, image = found
         logger.info("deleted image %s", guid)
         await self._forget(guid)
@@ -122,7 +122,7 @@ class Curation:
                     await self._curation.set_tags(context, id_, image, new)
                     await context.commit_transaction()
         if found is None:
-            raise await self._why_not(guid)
+            raise await why_absent(self._repository, guid)
         await self._forget(guid)
         return image
 
@@ -145,7 +145,7 @@ class Curation:
     async def get_stats(self) -> Stats:
         """Return how many images there are, and what they take."""
         async with self._curation.open_context() as context:
-            entries = await self._archive.get_stats(context)
+            entries = await self._blocks.get_stats(context)
         return Stats(
             image_count=sum(entry.image_count for entry in entries),
             byte_size=sum(entry.byte_size for entry in entries),
@@ -170,11 +170,6 @@ class Curation:
         await self._store.delete(guid, content_type)
         async with self._curation.open_context() as context:
             await self._curation.finish(context, guid)
-
-    async def _why_not(self, guid: str) -> PixyProxyException:
-        async with self._repository.open_context() as context:
-            gone = await self._repository.get_deleted(context, [guid]) if is_guid(guid) else set()
-        return ImageGoneError() if gone else ImageNotFoundError()
 
 
 def _changed(image: ImageDetail, change: TagChange) -> tuple[ImageDetail, dict[str, int]]:

@@ -8,30 +8,31 @@ from collections import deque
 from pixyproxy.core.exceptions import StorageException
 from pixyproxy.core.tasks import end_tasks
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
-from pixyproxy.data.search.blocks import Archive
+from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.service.curating.curation import Curation
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 20.0
+"""How many seconds pass between two rounds of housekeeping."""
 SETTLED_S = 60.0
-"""So long after an id was given out no transaction can be under way that adds a lower one."""
+"""How many seconds after an id was given out no transaction can still be adding a lower one."""
 
 
 class Housekeeping:
-    """Puts older images into the archive's blocks, and finishes deletions that were cut short."""
+    """Puts older images into blocks for search, and finishes deletions that were cut short."""
 
     def __init__(
         self,
         repository: ImageRepositoryInterface,
-        archive: Archive,
+        blocks: SearchBlocks,
         curation: Curation,
         *,
         interval_s: float = INTERVAL_S,
         settled_s: float = SETTLED_S,
     ) -> None:
         self._repository = repository
-        self._archive = archive
+        self._blocks = blocks
         self._curation = curation
         self._interval_s = interval_s
         self._settled_s = settled_s
@@ -71,6 +72,6 @@ class Housekeeping:
         settled = 0
         while self._seen and self._seen[0][0] <= now - self._settled_s:
             _, settled = self._seen.popleft()
-        while settled and await self._archive.add_block(settled):
-            logger.info("put older images into a block of the archive")
+        while settled and await self._blocks.add_block(settled):
+            logger.info("put older images into a block")
             await asyncio.sleep(0)

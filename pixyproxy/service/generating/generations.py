@@ -1,31 +1,34 @@
-"""The generations: submitted, followed, cancelled and tried again. Both faces show this service."""
+"""The generations: submitted, waited for, followed, cancelled and tried again, for all faces."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
 
 from pixyproxy.core.exceptions import (
     ConstraintViolationError,
     FieldFault,
     GenerationNotFoundError,
     GenerationStateError,
+    ImageGoneError,
+    StillRunningError,
 )
 from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import (
     Attempt,
     Generation,
-    GenerationCreate,
     GenerationStatus,
     ImageDetail,
+    ImageDetailCreate,
 )
-from pixyproxy.data.repositories.generations import GenerationRepository
-from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.service.finding.finder import Paging
-from pixyproxy.service.generating.generator import ImageGenerator, Terms
+from pixyproxy.service.generating.engine import GenerationEngine
+from pixyproxy.service.generating.outcome import failure_of
+from pixyproxy.service.generating.terms import Submitted, Terms
 from pixyproxy.service.generating.watch import Progress
 from pixyproxy.service.validation import validate
 
+ANYBODY = Terms()
 RETRIABLE = (GenerationStatus.FAILED, GenerationStatus.UNKNOWN, GenerationStatus.CANCELLED)
 _WHY_NOT_CANCELLED = {
     GenerationStatus.QUEUED: "A part of it was sent to the model and may be charged for.",
@@ -42,29 +45,60 @@ _WHY_NOT_RETRIED = {
 
 
 class GenerationService:
-    """What both faces offer. Raises leaves of PixyProxyException."""
+    """What all faces offer. Raises leaves of PixyProxyException."""
 
-    def __init__(
-        self,
-        repository: ImageRepositoryInterface,
-        generations: GenerationRepository,
-        *,
-        generator: ImageGenerator,
-    ) -> None:
-        self._repository = repository
-        self._generations = generations
-        self._generator = generator
+    def __init__(self, engine: GenerationEngine) -> None:
+        self._engine = engine
+        self._repository = engine.repository
+        self._generations = engine.generations
+
+    async def create_image(
+        self, request: ImageDetailCreate, terms: Terms = ANYBODY, *, wait_s: float | None = None
+    ) -> ImageDetail:
+        """Have one image drawn and kept, and return it.
+
+        Raises what `submit` and `wait_for_image` raise.
+        """
+        submitted = await self.submit(request, terms, is_waited_for=True)
+        return await self.wait_for_image(submitted, wait_s)
 
     async def submit(
-        self, wish: GenerationCreate, terms: Terms, *, runs_here: bool = True
-    ) -> Generation:
+        self,
+        request: ImageDetailCreate,
+        terms: Terms,
+        *,
+        is_waited_for: bool = False,
+        runs_here: bool = True,
+    ) -> Submitted:
         """Check what is asked for once more, write it down, and return it without waiting.
 
-        Raises what ImageGenerator.submit raises.
+        Means and raises what Submission.submit does. With `is_waited_for`, call `wait_for_image`.
         """
-        terms.check()
-        checked = validate(GenerationCreate, dict(wish))
-        return await self._generator.submit(checked, terms, runs_here=runs_here)
+        return await self._engine.submission.submit(
+            request, terms, is_waited_for=is_waited_for, runs_here=runs_here
+        )
+
+    async def wait_for_image(self, submitted: Submitted, wait_s: float | None) -> ImageDetail:
+        """Return the image of a generation, once it is kept; `wait_s` None waits to the end.
+
+        Raises StillRunningError when the time is over, and else why there is no image.
+        """
+        generation = submitted.generation
+        try:
+            progress = await self._wait(generation, wait_s)
+        finally:
+            if not submitted.replayed:
+                self._engine.stop_waiting(generation.guid)
+        ended = progress.generation
+        if ended.status is not GenerationStatus.SUCCEEDED:
+            raise progress.failure or failure_of(ended)
+        images = progress.images
+        if images is None:
+            async with self._repository.open_context() as context:
+                images = tuple(await self._repository.get_images_of(context, [ended.guid]))
+        if not images:
+            raise ImageGoneError  # it was kept, so it has been deleted since
+        return images[0]
 
     async def get_generation(self, guid: str) -> Generation:
         """Return the generation with exactly this GUID. Raises GenerationNotFoundError."""
@@ -116,15 +150,15 @@ class GenerationService:
         if not is_guid(guid):
             raise GenerationNotFoundError
         async with self._generations.open_context() as context:
-            cancelled = await self._generations.cancel(context, guid, datetime.now(UTC))
-        generation = await self.get_generation(guid)
-        if not cancelled:
+            cancelled = await self._engine.ends.cancel(context, guid)
+        if cancelled is None:
+            generation = await self.get_generation(guid)
             why = _WHY_NOT_CANCELLED.get(
                 generation.status, f"It has ended: {generation.status.value}."
             )
             raise GenerationStateError(f"Only a queued generation can be cancelled. {why}")
-        self._generator.watch.announce(Progress(generation))
-        return generation
+        self._engine.watch.announce(Progress(cancelled))
+        return cancelled
 
     async def retry(self, guid: str) -> Generation:
         """Queue a generation again that gave no image; it may be charged for once more.
@@ -133,7 +167,7 @@ class GenerationService:
         """
         generation = await self.get_generation(guid)
         async with self._generations.open_context() as context:
-            await self._generator.check_queue(context)
+            await self._engine.submission.check_queue(context)
             await context.begin_transaction()
             queued = await self._generations.requeue(context, guid, RETRIABLE)
             await context.commit_transaction()
@@ -141,9 +175,9 @@ class GenerationService:
             generation = await self.get_generation(guid)
             why = _WHY_NOT_RETRIED.get(generation.status, "")
             raise GenerationStateError(f"This generation cannot be tried again. {why}")
-        self._generator.wake()
+        self._engine.wake()
         generation = await self.get_generation(guid)
-        self._generator.watch.announce(Progress(generation))
+        self._engine.watch.announce(Progress(generation))
         return generation
 
     async def watch(self, guid: str) -> AsyncGenerator[Generation, None]:
@@ -152,9 +186,23 @@ class GenerationService:
         Ends before where the service stops. Raises GenerationNotFoundError.
         """
         present = await self.get_generation(guid)
-        async with aclosing(self._generator.watch.follow(present)) as following:
+        async with aclosing(self._engine.watch.follow(present)) as following:
             async for progress in following:
                 yield progress.generation
+
+    async def _wait(self, generation: Generation, wait_s: float | None) -> Progress:
+        """Wait for the generation's end. Raises StillRunningError."""
+        try:
+            async with (
+                asyncio.timeout(wait_s),
+                aclosing(self._engine.watch.follow(generation)) as following,
+            ):
+                async for progress in following:
+                    if progress.generation.status.is_final:
+                        return progress
+        except TimeoutError:
+            pass
+        raise StillRunningError(generation.guid)
 
 
 def _parse_status(status: str) -> GenerationStatus:

@@ -11,7 +11,6 @@ from pixyproxy.core.exceptions import (
     FieldFault,
     GenerationCancelledError,
     GeneratorTimeoutError,
-    GeneratorUnavailableError,
     PixyProxyException,
     PromptRejectedError,
     default_message,
@@ -35,7 +34,7 @@ def end_attempt(
             status = AttemptStatus.SUCCEEDED
         case PromptRejectedError():
             status = AttemptStatus.REFUSED
-        case GeneratorUnavailableError(sent=False):
+        case PixyProxyException(sent=False):
             status = AttemptStatus.UNSENT
         case PixyProxyException() if not isinstance(failure, GeneratorTimeoutError):
             status = AttemptStatus.FAILED

@@ -28,6 +28,7 @@ _OK = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 _ATTEMPTS = 3
+"""How often a URL is tried where another try may help."""
 _TIMEOUTS = httpx2.Timeout(30.0, connect=10.0).as_dict()
 
 

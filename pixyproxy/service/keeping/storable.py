@@ -6,8 +6,9 @@ from typing import Annotated, Any
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
+from pixyproxy.core.fields import Choice, Text
 from pixyproxy.core.guid import is_guid
-from pixyproxy.core.models import Choice, ImageDetail, Text
+from pixyproxy.core.models import ImageDetail
 from pixyproxy.data.tables import MAX_TAG_CHARS
 from pixyproxy.service.pictures.check import MAX_IMAGE_BYTES
 

@@ -1,23 +1,25 @@
 """Exporting: everything that is kept, read page by page while the service goes on."""
 
 import asyncio
-import hashlib
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-from pixyproxy.core.exceptions import ImageStoreError
+from pixyproxy.core.criteria import ImageCriteria
+from pixyproxy.core.exceptions import ImageStoreError, MissingFileError
 from pixyproxy.core.models import ImageDetail
-from pixyproxy.data.files.store import Digest, ImageStore
+from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.data.repositories.transfers import TransferRepository
-from pixyproxy.data.search.criteria import ImageSearch
-from pixyproxy.data.search.index import Span
+from pixyproxy.data.search.index import IdRange
 from pixyproxy.service.checking.files import Fault, compare, unreadable
-from pixyproxy.service.moving import layout
-from pixyproxy.service.moving.layout import Kind, Moved
+from pixyproxy.service.keeping.describe import digest_of
+from pixyproxy.service.moving import export_format
+from pixyproxy.service.moving.events import TransferProgress
+from pixyproxy.service.moving.export_format import Kind
 from pixyproxy.service.moving.targets import Target
 
 ROWS_AT_ONCE = 250
+"""How many rows are read from the database at a time."""
 
 
 class Export:
@@ -43,25 +45,25 @@ class Export:
         self._last_tombstone = self._last_generation = 0
         self._unfinished: set[str] = set()
 
-    async def run(self) -> AsyncGenerator[Fault | Moved, None]:
+    async def run(self) -> AsyncGenerator[Fault | TransferProgress, None]:
         """Yield each file that cannot be exported, and how far it is.
 
         Raises ValueError where the target has the export of another archive, OSError where it
         cannot be written, and a StorageException where the database is unavailable.
         """
         await self._check()
-        await asyncio.to_thread(self._target.begin, layout.head())
+        await asyncio.to_thread(self._target.begin, export_format.head())
         # What is deleted meanwhile is in neither: tombstones come first.
-        async for moved in self._export_tombstones():
-            yield moved
-        async for moved in self._export_generations():
-            yield moved
+        async for progress in self._export_tombstones():
+            yield progress
+        async for progress in self._export_generations():
+            yield progress
         async for event in self._export_images():
             yield event
-        async for moved in self._drop_deleted():
-            yield moved
+        async for progress in self._drop_deleted():
+            yield progress
         parts = {kind: self._parts[kind] for kind in Kind}
-        await asyncio.to_thread(self._target.finish, layout.end(self._counts), parts)
+        await asyncio.to_thread(self._target.finish, export_format.end(self._counts), parts)
 
     async def _check(self) -> None:
         """Raise ValueError unless the first image that is there is known here."""
@@ -75,26 +77,26 @@ class Export:
                 return
         raise ValueError("this folder holds the export of another archive; name another folder")
 
-    async def _export_tombstones(self) -> AsyncIterator[Moved]:
+    async def _export_tombstones(self) -> AsyncIterator[TransferProgress]:
         lines: list[bytes] = []
         while True:
             async with self._transfers.open_context() as context:
                 rows = await self._transfers.list_tombstones(
                     context, after_id=self._last_tombstone, limit=ROWS_AT_ONCE
                 )
-            lines += [layout.line(tombstone) for _, tombstone in rows]
+            lines += [export_format.line(tombstone) for _, tombstone in rows]
             lines = await self._put_lines(Kind.DELETED, lines, is_last=not rows)
             if not rows:
                 return
-            yield Moved(Kind.DELETED, len(rows))
+            yield TransferProgress(Kind.DELETED, len(rows))
             self._last_tombstone = rows[-1][0]
 
-    async def _export_generations(self) -> AsyncIterator[Moved]:
+    async def _export_generations(self) -> AsyncIterator[TransferProgress]:
         async with self._transfers.open_context() as context:
             self._last_generation = await self._transfers.get_last_generation_id(context)
             self._unfinished = await self._transfers.get_unfinished(context, self._last_generation)
         if self._unfinished:
-            yield Moved("unfinished", len(self._unfinished))
+            yield TransferProgress("unfinished", len(self._unfinished))
         last = 0
         lines: list[bytes] = []
         while True:
@@ -103,11 +105,11 @@ class Export:
                     context, after_id=last, last_id=self._last_generation, limit=ROWS_AT_ONCE
                 )
             ended = [found for _, found in rows if found.guid not in self._unfinished]
-            lines += [layout.line(generation) for generation in ended]
+            lines += [export_format.line(generation) for generation in ended]
             lines = await self._put_lines(Kind.GENERATIONS, lines, is_last=not rows)
             if not rows:
                 return
-            yield Moved(Kind.GENERATIONS, len(ended))
+            yield TransferProgress(Kind.GENERATIONS, len(ended))
             last = rows[-1][0]
 
     async def _put_lines(self, kind: Kind, lines: list[bytes], *, is_last: bool) -> list[bytes]:
@@ -115,7 +117,7 @@ class Export:
         while lines:
             count, size = 0, 0
             for text in lines[: self._target.max_lines]:
-                if count and size + len(text) > layout.MAX_LINES_BYTES:
+                if count and size + len(text) > export_format.MAX_LINES_BYTES:
                     break
                 count, size = count + 1, size + len(text)
             if count == len(lines) < self._target.max_lines and not is_last:
@@ -129,7 +131,7 @@ class Export:
         self._counts[kind] += len(lines)
         await asyncio.to_thread(self._target.put_part, kind, self._parts[kind], b"".join(lines))
 
-    async def _export_images(self) -> AsyncIterator[Fault | Moved]:
+    async def _export_images(self) -> AsyncIterator[Fault | TransferProgress]:
         async with self._repository.open_context() as context:
             last_id = await self._repository.get_last_id(context)
         last = 0
@@ -138,8 +140,8 @@ class Export:
             async with self._repository.open_context() as context:
                 rows = await self._repository.find_images(
                     context,
-                    ImageSearch(),
-                    Span(above=last, below=last_id + 1, newest_first=False),
+                    ImageCriteria(),
+                    IdRange(above=last, below=last_id + 1, newest_first=False),
                     limit=ROWS_AT_ONCE,
                 )
             if not rows:
@@ -147,20 +149,20 @@ class Export:
             pending = await self._pending([image for _, image in rows])
             for id_, image in rows:
                 if image.guid in pending:
-                    yield Moved("held_back", 1)
+                    yield TransferProgress("held_back", 1)
                     continue
                 found = await self._take(image)
                 if isinstance(found, Fault):
                     if await self._is_kept(image):
                         yield found
                     continue
-                yield Moved(Kind.IMAGES, 1, id_ / last_id)
+                yield TransferProgress(Kind.IMAGES, 1, id_ / last_id)
                 if found is None:
-                    yield Moved("written_before", 1)
+                    yield TransferProgress("written_before", 1)
                 elif self._target.takes_files_first:
                     await asyncio.to_thread(self._target.put_file, image, found)
                     found = None
-                text = layout.line(image)
+                text = export_format.line(image)
                 if not part.has_room(text, image):
                     await self._put_images(part)
                     part = _Part(self._target)
@@ -183,10 +185,10 @@ class Export:
             return None
         try:
             data = await self._store.read(image.guid, image.content_type)
-        except ImageStoreError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                return unreadable(image, error)
+        except MissingFileError:
             data = None
+        except ImageStoreError as error:
+            return unreadable(image, error)
         fault = await asyncio.to_thread(_compare, image, data)
         return fault or data
 
@@ -202,7 +204,7 @@ class Export:
         for image, data in part.files:
             await asyncio.to_thread(self._target.put_file, image, data)
 
-    async def _drop_deleted(self) -> AsyncIterator[Moved]:
+    async def _drop_deleted(self) -> AsyncIterator[TransferProgress]:
         others = self._target.list_others()
         while guids := await asyncio.to_thread(next, others, None):
             async with self._transfers.open_context() as context:
@@ -210,7 +212,9 @@ class Export:
                     context, guids, last_id=self._last_tombstone
                 )
             if deleted:
-                yield Moved("dropped", await asyncio.to_thread(self._target.drop, deleted))
+                yield TransferProgress(
+                    "dropped", await asyncio.to_thread(self._target.drop, deleted)
+                )
 
 
 class _Part:
@@ -226,7 +230,7 @@ class _Part:
         """Tell whether one more fits in; what has no more room in it is the same every time."""
         return not self.lines or (
             len(self.lines) < self._target.max_lines
-            and self._lines_bytes + len(text) <= layout.MAX_LINES_BYTES
+            and self._lines_bytes + len(text) <= export_format.MAX_LINES_BYTES
             and self._files_bytes + image.byte_size <= self._target.max_files_bytes
         )
 
@@ -240,6 +244,4 @@ class _Part:
 
 
 def _compare(image: ImageDetail, data: memoryview | None) -> Fault | None:
-    if data is None:
-        return compare(image, None)
-    return compare(image, Digest(len(data), hashlib.sha256(data).hexdigest()))
+    return compare(image, None if data is None else digest_of(data))

@@ -1,7 +1,6 @@
 """Importing an export: what is there already is left alone, what was deleted stays so."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -9,24 +8,23 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pixyproxy.core.exceptions import BadGeneratorResponseError
 from pixyproxy.data.repositories.transfers import TransferRepository
+from pixyproxy.service.keeping.describe import MismatchError, verify
 from pixyproxy.service.keeping.storable import StorableImage
-from pixyproxy.service.moving.intake import Intake
-from pixyproxy.service.moving.layout import (
+from pixyproxy.service.moving.events import ImportFault, ImportFaultCode, TransferProgress
+from pixyproxy.service.moving.export_format import (
     Kind,
-    Moved,
     StorableGeneration,
     StorableTombstone,
-    Trouble,
-    TroubleCode,
     file_path,
 )
+from pixyproxy.service.moving.intake import Intake
 from pixyproxy.service.moving.sources import Source
-from pixyproxy.service.pictures.check import check_image
 
 ROWS_AT_ONCE = 250
+"""How many lines are compared with the database, and written to it, at a time."""
 _LONGEST_QUOTE = 60
+"""At most this many characters of a faulty field's name are told."""
 _SIMULTANEOUS = "somebody else is importing the same at this moment: import it again"
 
 _Record = TypeVar("_Record", bound=BaseModel)
@@ -42,7 +40,7 @@ class Importer:
 
     async def run(
         self, source: Source, *, repair: bool = False
-    ) -> AsyncGenerator[Trouble | Moved, None]:
+    ) -> AsyncGenerator[ImportFault | TransferProgress, None]:
         """Yield what is not taken in, and how far it is.
 
         With `repair`, files are read of images that are there already, and written anew where they
@@ -66,21 +64,23 @@ class Importer:
                         events = self._take_images(name, lines, source, intake, repair=repair)
                 async for event in events:
                     yield event
-            yield Moved("imported", await intake.flush())
+            yield TransferProgress("imported", await intake.flush())
         finally:
             await intake.aclose()
         if not source.is_complete:
             detail = "the export was not finished, or is cut off: export and import again"
-            yield Trouble(TroubleCode.CUT_OFF, "complete.json", detail)
+            yield ImportFault(ImportFaultCode.CUT_OFF, "complete.json", detail)
         if source.surplus:
-            yield Moved("surplus", source.surplus)
+            yield TransferProgress("surplus", source.surplus)
 
-    async def _take_tombstones(self, name: str, lines: bytes) -> AsyncIterator[Trouble | Moved]:
+    async def _take_tombstones(
+        self, name: str, lines: bytes
+    ) -> AsyncIterator[ImportFault | TransferProgress]:
         records = _records(StorableTombstone, name, lines)
         while some := await asyncio.to_thread(_some, records):
             tombstones = []
             for record in some:
-                if isinstance(record, Trouble):
+                if isinstance(record, ImportFault):
                     yield record
                 else:
                     tombstones.append(record)
@@ -88,7 +88,7 @@ class Importer:
             present, deleted = await self._make_intake().known(guids)
             for guid in present:
                 detail = "it was deleted where the export comes from, and is kept here"
-                yield Trouble(TroubleCode.CONFLICT, guid, detail)
+                yield ImportFault(ImportFaultCode.CONFLICT, guid, detail)
             new = {
                 tombstone.guid: tombstone
                 for tombstone in tombstones
@@ -100,15 +100,17 @@ class Importer:
                     if not await self._transfers.create_tombstones(context, list(new.values())):
                         raise ValueError(_SIMULTANEOUS)
                     await context.commit_transaction()
-            yield Moved("tombstones", len(new))
-            yield Moved("skipped", len(deleted))
+            yield TransferProgress("tombstones", len(new))
+            yield TransferProgress("skipped", len(deleted))
 
-    async def _take_generations(self, name: str, lines: bytes) -> AsyncIterator[Trouble | Moved]:
+    async def _take_generations(
+        self, name: str, lines: bytes
+    ) -> AsyncIterator[ImportFault | TransferProgress]:
         records = _records(StorableGeneration, name, lines)
         while some := await asyncio.to_thread(_some, records):
             generations: dict[str, StorableGeneration] = {}
             for record in some:
-                if isinstance(record, Trouble):
+                if isinstance(record, ImportFault):
                     yield record
                 else:
                     generations[record.guid] = record
@@ -117,7 +119,7 @@ class Importer:
 
     async def _create_generations(
         self, generations: dict[str, StorableGeneration]
-    ) -> AsyncIterator[Trouble | Moved]:
+    ) -> AsyncIterator[ImportFault | TransferProgress]:
         async with self._transfers.open_context() as context:
             known = await self._transfers.get_known_generations(context, generations)
             keys = [one.idempotency_key for one in generations.values() if one.guid not in known]
@@ -129,7 +131,7 @@ class Importer:
             key = (generation.caller, generation.idempotency_key or "")
             if key in used:
                 detail = "its idempotency key is another generation's here: taken in without it"
-                yield Trouble(TroubleCode.CONFLICT, generation.guid, detail)
+                yield ImportFault(ImportFaultCode.CONFLICT, generation.guid, detail)
                 generation = generation.model_copy(update={"idempotency_key": None})  # noqa: PLW2901
             elif key[1]:
                 used.add(key)
@@ -140,12 +142,12 @@ class Importer:
                 if not await self._transfers.create_generations(context, new):
                     raise ValueError(_SIMULTANEOUS)
                 await context.commit_transaction()
-        yield Moved("generations", len(new))
-        yield Moved("skipped", len(known))
+        yield TransferProgress("generations", len(new))
+        yield TransferProgress("skipped", len(known))
 
     async def _take_images(
         self, name: str, lines: bytes, source: Source, intake: Intake, *, repair: bool
-    ) -> AsyncIterator[Trouble | Moved]:
+    ) -> AsyncIterator[ImportFault | TransferProgress]:
         wanted = _Wanted()
         async for event in self._choose(name, lines, intake, wanted, repair=repair):
             yield event
@@ -156,25 +158,25 @@ class Importer:
             image = images.pop(path)
             fault = await asyncio.to_thread(_find_fault, image, data)
             if fault:
-                yield Trouble(TroubleCode.DAMAGED, image.guid, fault)
+                yield ImportFault(ImportFaultCode.DAMAGED, image.guid, fault)
             elif path in wanted.damaged:
                 await intake.restore(image, data)
-                yield Moved("restored", 1)
+                yield TransferProgress("restored", 1)
             else:
-                yield Moved("imported", await intake.put(image, data))
+                yield TransferProgress("imported", await intake.put(image, data))
         for image in images.values():
             detail = "its file is not in the export, or cannot be read"
-            yield Trouble(TroubleCode.MISSING, image.guid, detail)
+            yield ImportFault(ImportFaultCode.MISSING, image.guid, detail)
 
     async def _choose(
         self, name: str, lines: bytes, intake: Intake, wanted: "_Wanted", *, repair: bool
-    ) -> AsyncIterator[Trouble | Moved]:
+    ) -> AsyncIterator[ImportFault | TransferProgress]:
         """Add those of the images of a part whose files are wanted."""
         records = _records(StorableImage, name, lines)
         while some := await asyncio.to_thread(_some, records):
             images = {}
             for record in some:
-                if isinstance(record, Trouble):
+                if isinstance(record, ImportFault):
                     yield record
                 elif record.guid not in wanted.seen:
                     wanted.seen.add(record.guid)
@@ -183,17 +185,17 @@ class Importer:
             skipped = 0
             for image in images.values():
                 if image.guid in deleted:
-                    yield Moved("stay_deleted", 1)
+                    yield TransferProgress("stay_deleted", 1)
                 elif image.guid not in present:
                     wanted.missing[file_path(image)] = image
                 elif present[image.guid] != image.sha256:
                     detail = "the archive has another file under this name, and keeps it"
-                    yield Trouble(TroubleCode.CONFLICT, image.guid, detail)
+                    yield ImportFault(ImportFaultCode.CONFLICT, image.guid, detail)
                 elif repair and not await intake.is_whole(image):
                     wanted.damaged[file_path(image)] = image
                 else:
                     skipped += 1
-            yield Moved("skipped", skipped)
+            yield TransferProgress("skipped", skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ class _Wanted:
     """All GUIDs of the part: of two lines that tell of one image the first counts."""
 
 
-def _records(model: type[_Record], name: str, lines: bytes) -> Iterator[_Record | Trouble]:
+def _records(model: type[_Record], name: str, lines: bytes) -> Iterator[_Record | ImportFault]:
     for number, text in enumerate(lines.splitlines(), start=1):
         try:
             yield model.model_validate_json(text)
@@ -214,7 +216,7 @@ def _records(model: type[_Record], name: str, lines: bytes) -> Iterator[_Record 
             fault = error.errors()[0]
             where = ".".join(str(step) for step in fault["loc"])[:_LONGEST_QUOTE]
             detail = f"{where}: {fault['msg']}" if where else str(fault["msg"])
-            yield Trouble(TroubleCode.INVALID, f"{name} line {number}", detail)
+            yield ImportFault(ImportFaultCode.INVALID, f"{name} line {number}", detail)
 
 
 def _some(items: Iterator[_Item]) -> list[_Item]:
@@ -223,13 +225,14 @@ def _some(items: Iterator[_Item]) -> list[_Item]:
 
 def _find_fault(image: StorableImage, data: bytes) -> str | None:
     """Return why a file is not the one that its line tells of."""
-    if len(data) != image.byte_size or hashlib.sha256(data).hexdigest() != image.sha256:
-        return "its file is not the one that its line tells of"
     try:
-        facts = check_image(data)
-    except BadGeneratorResponseError:
-        return "its file is not a whole image of a known format"
-    for name in ("content_type", "width", "height"):
-        if getattr(facts, name) != getattr(image, name):
-            return f"its line tells another {name}"
+        verify(image, data)
+    except MismatchError as error:
+        match error.field:
+            case None:
+                return "its file is not a whole image of a known format"
+            case "sha256":
+                return "its file is not the one that its line tells of"
+            case field:
+                return f"its line tells another {field}"
     return None

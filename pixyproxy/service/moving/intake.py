@@ -1,11 +1,12 @@
 """Taking images in: many files at a time, then their rows, in the order in which they came."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 
-from pixyproxy.core.exceptions import DatabaseUnavailableError, ImageStoreError
+from pixyproxy.core.exceptions import ImageStoreError
 from pixyproxy.core.models import ImageDetail
 from pixyproxy.data.files.store import Digest, ImageStore
 from pixyproxy.data.repositories.curation import CurationRepository
@@ -13,10 +14,11 @@ from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.data.repositories.transfers import TransferRepository
 
 ROWS_AT_ONCE = 250
+"""How many rows are written in one transaction."""
 FILES_AT_ONCE = 16
-"""Each waits for the disk, most of the time."""
+"""At most this many files are written at once: each waits for the disk most of the time."""
 BYTES_AT_ONCE = 64 * 2**20
-_TRIES = 3
+"""And at most this many bytes, or one file."""
 
 
 class Intake:
@@ -90,7 +92,10 @@ class Intake:
         return await self.flush() if len(self._images) >= ROWS_AT_ONCE else 0
 
     async def flush(self) -> int:
-        """Write the rows of all images that were put. Returns how many they are."""
+        """Write the rows of all images that were put. Returns how many were written.
+
+        Not written are those that somebody else has written, or deleted, meanwhile.
+        """
         await self._wait(asyncio.ALL_COMPLETED)
         images, self._images = self._images, []
         written = await self._create_rows(images)
@@ -119,20 +124,13 @@ class Intake:
             task.result()
 
     async def _create_rows(self, images: Sequence[ImageDetail]) -> int:
-        for _ in range(_TRIES):
-            if not images:
-                break
-            async with self._transfers.open_context() as context:
-                counts = Counter(tag for image in images for tag in image.tags)
-                await self._curation.add_tags(context, counts)
-                await context.begin_transaction()
-                if await self._repository.create_images(context, images):
-                    await self._curation.count_tags(context, counts)
-                    await context.commit_transaction()
-                    return len(images)
-            # Another import has written some of them meanwhile.
-            present, deleted = await self.known([image.guid for image in images])
-            images = [image for image in images if image.guid not in present.keys() | deleted]
-        if images:
-            raise DatabaseUnavailableError
-        return 0
+        if not images:
+            return 0
+        async with self._transfers.open_context() as context:
+            await self._curation.add_tags(context, {tag for image in images for tag in image.tags})
+            await context.begin_transaction()
+            added = await self._repository.add_images(context, images)
+            tags = (image.tags for image in images if image.guid in added)
+            await self._curation.count_tags(context, Counter(itertools.chain.from_iterable(tags)))
+            await context.commit_transaction()
+        return len(added)

@@ -1,14 +1,15 @@
 """Moving the files of images from one store to another, beside the running service."""
 
 import asyncio
-import hashlib
 
-from pixyproxy.core.exceptions import ImageStoreError
-from pixyproxy.data.files.store import Digest, ImageStore
+from pixyproxy.core.exceptions import ImageStoreError, MissingFileError
+from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.images import ImageFile, ImageRepositoryInterface
 from pixyproxy.service.checking.files import Fault, FileCheck, compare, unreadable
+from pixyproxy.service.keeping.describe import digest_of
 
 FILES_AT_ONCE = 8
+"""At most this many files are compared or copied at once, and are in memory."""
 
 
 class ImageMigration(FileCheck):
@@ -40,12 +41,12 @@ class ImageMigration(FileCheck):
                 return []
             try:
                 data = bytes(await self._source.read(file.guid, file.content_type))
-            except ImageStoreError as error:
-                missing = isinstance(error.__cause__, FileNotFoundError)
-                fault = compare(file, None) if missing else unreadable(file, error)
+            except MissingFileError:
+                fault = compare(file, None)
                 return [fault] if fault else []
-            sha256 = await asyncio.to_thread(lambda: hashlib.sha256(data).hexdigest())
-            if fault := compare(file, Digest(len(data), sha256)):
+            except ImageStoreError as error:
+                return [unreadable(file, error)]
+            if fault := compare(file, await asyncio.to_thread(digest_of, data)):
                 return [fault]
             await self._target.write(file.guid, file.content_type, data)
             return await super().look_at_file(file)

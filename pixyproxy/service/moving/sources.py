@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO, Protocol
 
-from pixyproxy.service.moving.folder import Folder
-from pixyproxy.service.moving.layout import (
+from pixyproxy.service.moving.export_format import (
     END,
     HEAD,
     MAX_PART_BYTES,
@@ -20,10 +19,13 @@ from pixyproxy.service.moving.layout import (
     check_head,
     part_path,
 )
+from pixyproxy.service.moving.untrusted_folder import UntrustedFolder
 
 MAX_HEAD_BYTES = 4096
+"""No head or end of an export is larger."""
 _PART = re.compile(rf"({'|'.join(Kind)})/[0-9]{{6,12}}\.jsonl", re.ASCII)
 _SKIPPED_AT_ONCE = 2**20
+"""How many bytes of a stream are read at once where nothing is wanted of them."""
 
 
 class Source(Protocol):
@@ -48,7 +50,7 @@ class Source(Protocol):
 class FolderSource:
     """An export's folder."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: UntrustedFolder) -> None:
         self._folder = folder
         self.is_complete = False
         self.surplus = 0

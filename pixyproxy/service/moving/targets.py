@@ -11,9 +11,17 @@ from typing import BinaryIO, Protocol
 
 import orjson
 
-from pixyproxy.core.guid import is_guid
 from pixyproxy.core.models import ImageDetail
-from pixyproxy.service.moving.layout import END, FILES, HEAD, Kind, check_head, file_path, part_path
+from pixyproxy.data.files.layout import FileName, shard_path
+from pixyproxy.service.moving.export_format import (
+    END,
+    FILES,
+    HEAD,
+    Kind,
+    check_head,
+    file_path,
+    part_path,
+)
 
 _PART = re.compile(r"[0-9]{6,}\.jsonl")
 _TEMPORARY = ".part"
@@ -50,7 +58,7 @@ class Target(Protocol):
         """Remove the files of these images, which `list_others` has just yielded."""
 
     def finish(self, end: bytes, parts: dict[Kind, int]) -> None:
-        """Take the end. So many parts of each kind were taken."""
+        """Take the end. `parts` is how many parts of each kind were taken."""
 
 
 class TarTarget:
@@ -173,14 +181,14 @@ class FolderTarget:
         """Yield the GUIDs of the images whose files are there, by and by."""
         for _, folders, names in os.walk(self._folder / FILES):
             folders.sort()
-            if guids := sorted({name[:36] for name in names if is_guid(name[:36])}):
+            if guids := sorted({file.guid for file in map(FileName.parse, names) if file}):
                 yield guids
 
     def drop(self, guids: set[str]) -> int:
         """Remove the files of these images."""
         dropped = 0
         for guid in guids:
-            folder = self._folder / FILES / guid[:2] / guid[2:4]
+            folder = self._folder / FILES / shard_path(guid)
             for path in folder.glob(f"{guid}.*"):
                 path.unlink()
                 dropped += 1

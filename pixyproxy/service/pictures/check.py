@@ -10,7 +10,9 @@ from pixyproxy.core.exceptions import BadGeneratorResponseError
 from pixyproxy.core.models import ContentType
 
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
+"""No larger file is kept as an image."""
 MAX_IMAGE_PIXELS = 50_000_000
+"""Nor one whose width times height is more: decoded, it would take 200 MB."""
 
 _MAX_PARTS = 500_000  # more only serve to keep us busy: 32 MiB of GIF has 264,000
 

@@ -6,7 +6,7 @@ have changed, and a decoder may see more in it than its header says.
 
 import base64
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from io import BytesIO
 from typing import Any
 
@@ -30,7 +30,7 @@ _WITH_PROFILE = {"RGB", "RGBA", "P"}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DerivativeSpec:
     """A derivative: what is cut from the middle of the image has its shape, and is made smaller."""
 
     width: int
@@ -39,24 +39,38 @@ class Plan:
     quality: int = 0
     """1 to 100; 0 where the format loses nothing."""
 
+    @property
+    def name(self) -> str:
+        """What a file name has of it: another derivative of the same image has another one."""
+        name = f"{self.width}x{self.height}-q{self.quality}"
+        for field in _NAMED_IF_SET:
+            value = getattr(self, field.name)
+            if value != field.default:
+                name += f"-{field.name}{value}"
+        return f"{name}.{self.content_type.extension}"
+
+
+_NAMED_ALWAYS = {"width", "height", "content_type", "quality"}
+_NAMED_IF_SET = [field for field in fields(DerivativeSpec) if field.name not in _NAMED_ALWAYS]
+
 
 def recipe() -> str:
-    """Return what all bytes made here depend on, beside the image and the plan."""
+    """Return what all bytes made here depend on, beside the image and the spec."""
     codecs = (features.version(name) or "-" for name in ("jpg", "webp", "avif", "zlib"))
     return "/".join((str(RECIPE), pillow_version, *codecs))
 
 
-def render(data: bytes | memoryview, content_type: ContentType, plan: Plan) -> bytes:
+def render(data: bytes | memoryview, content_type: ContentType, spec: DerivativeSpec) -> bytes:
     """Return the derivative. Raises UnreadableImageError."""
     try:
         with _opened(data, content_type) as image:
-            image.draft("RGB", (plan.width, plan.height))
-            pixels = _resized(image, plan)
-            options = _metadata(image, plan.content_type)  # a PNG's may follow its pixels
+            image.draft("RGB", (spec.width, spec.height))
+            pixels = _resized(image, spec)
+            options = _metadata(image, spec.content_type)  # a PNG's may follow its pixels
     except Exception as error:  # decoders raise many kinds
         raise UnreadableImageError from error
     out = BytesIO()
-    pixels.save(out, plan.content_type.name, **options, **_encoding(plan))
+    pixels.save(out, spec.content_type.name, **options, **_encoding(spec))
     return out.getvalue()
 
 
@@ -83,18 +97,18 @@ def _opened(data: bytes | memoryview, content_type: ContentType) -> ImageFile.Im
     return image
 
 
-def _resized(image: Image.Image, plan: Plan) -> Image.Image:
+def _resized(image: Image.Image, spec: DerivativeSpec) -> Image.Image:
     pixels = _plain(image)
-    if plan.content_type is ContentType.JPEG and pixels.mode == "RGBA":
+    if spec.content_type is ContentType.JPEG and pixels.mode == "RGBA":
         white = Image.new("RGBA", pixels.size, "white")
         pixels = Image.alpha_composite(white, pixels).convert("RGB")
-    if pixels.size == (plan.width, plan.height):
+    if pixels.size == (spec.width, spec.height):
         return pixels.copy()  # the file it may still belong to is closed soon
     width, height = pixels.size
-    scale = min(width / plan.width, height / plan.height)
-    left, top = (width - plan.width * scale) / 2, (height - plan.height * scale) / 2
+    scale = min(width / spec.width, height / spec.height)
+    left, top = (width - spec.width * scale) / 2, (height - spec.height * scale) / 2
     return pixels.resize(
-        (plan.width, plan.height),
+        (spec.width, spec.height),
         Image.Resampling.LANCZOS,
         box=(left, top, width - left, height - top),
         reducing_gap=2.0,
@@ -128,13 +142,13 @@ def _metadata(image: Image.Image, content_type: ContentType) -> dict[str, Any]:
     return options | {"xmp": xmp}
 
 
-def _encoding(plan: Plan) -> dict[str, Any]:
-    match plan.content_type:
+def _encoding(spec: DerivativeSpec) -> dict[str, Any]:
+    match spec.content_type:
         case ContentType.AVIF:
-            return {"quality": plan.quality, "speed": 8, "max_threads": 1}
+            return {"quality": spec.quality, "speed": 8, "max_threads": 1}
         case ContentType.WEBP:
-            return {"quality": plan.quality, "method": 4}
+            return {"quality": spec.quality, "method": 4}
         case ContentType.JPEG:
-            return {"quality": plan.quality, "progressive": True, "comment": b""}
+            return {"quality": spec.quality, "progressive": True, "comment": b""}
         case _:
             return {}

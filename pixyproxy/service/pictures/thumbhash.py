@@ -8,10 +8,12 @@ each.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import mul
 
 MAX_SIDE = 100
 """The format is made for images of no more pixels a side."""
+_UNIT = tuple(value / 255 for value in range(256))
 
 
 def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
@@ -81,25 +83,18 @@ class _Channel:
         return (0.5 + 0.5 / scale * term if scale else term for term in self.terms)
 
 
-def _wave(frequency: int, length: int) -> list[float]:
+@cache  # few frequencies, of at most MAX_SIDE lengths
+def _wave(frequency: int, length: int) -> Sequence[float]:
     step = math.pi / length * frequency
-    return [math.cos(step * (place + 0.5)) for place in range(length)]
+    return tuple(math.cos(step * (place + 0.5)) for place in range(length))
 
 
 def _planes(rgba: bytes) -> tuple[tuple[list[float], ...], bool]:
     """Return luminance, yellow-blue, red-green and alpha, over the mean colour; and if alpha is."""
-    alphas = [alpha / 255 for alpha in rgba[3::4]]
-    weight = sum(alphas)
-    colours = []
-    for channel in range(3):
-        values = [value / 255 for value in rgba[channel::4]]
-        mean = sum(map(mul, values, alphas)) / weight if weight else 0.0
-        colours.append(
-            [
-                mean * (1 - alpha) + value * alpha
-                for value, alpha in zip(values, alphas, strict=True)
-            ]
-        )
+    alphas, *colours = ([_UNIT[value] for value in rgba[channel::4]] for channel in (3, 0, 1, 2))
+    has_alpha = min(alphas, default=1.0) < 1
+    if has_alpha:
+        colours = [_over_mean(values, alphas) for values in colours]
     pixels = list(zip(*colours, strict=True))
     planes = (
         [(red + green + blue) / 3 for red, green, blue in pixels],
@@ -107,7 +102,14 @@ def _planes(rgba: bytes) -> tuple[tuple[list[float], ...], bool]:
         [red - green for red, green, _ in pixels],
         alphas,
     )
-    return planes, min(alphas, default=1.0) < 1
+    return planes, has_alpha
+
+
+def _over_mean(values: Sequence[float], alphas: Sequence[float]) -> list[float]:
+    """Return a colour's values, with their weighted mean where they are transparent."""
+    weight = sum(alphas)
+    mean = sum(map(mul, values, alphas)) / weight if weight else 0.0
+    return [mean * (1 - alpha) + value * alpha for value, alpha in zip(values, alphas, strict=True)]
 
 
 def _round(value: float) -> int:

@@ -1,8 +1,8 @@
-"""Who draws: one Protocol, and a module for each provider."""
+"""Who draws: one Protocol, a module for each provider, and the one list of them all."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pixyproxy.core.models import GenerationCreate
 
@@ -47,6 +47,9 @@ class ImageProvider(Protocol):
 
     name: str
 
+    def describe(self) -> str:
+        """Say for people what draws, in a few words and without any secret."""
+
     def prepare(self, image: GenerationCreate) -> GenerationRequest:
         """Check what is asked for against the model's profile, and add the profile's defaults.
 
@@ -63,3 +66,46 @@ class ImageProvider(Protocol):
 
     async def aclose(self) -> None:
         """Close the provider's connections."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderOptions:
+    """What an operator can set of a provider. Each takes what concerns it."""
+
+    base_url: str | None
+    api_key: str | None
+    default_model: str
+    timeout_s: float
+    """How long a caller waits for a generation; an answer is listened for twice as long."""
+
+
+def make_provider(name: str, options: ProviderOptions) -> ImageProvider:
+    """Return the provider of this name, and import no other: some libraries are large.
+
+    Raises ValueError for options that will not do.
+    """
+    return _MAKERS[name](options)
+
+
+def _make_openai(options: ProviderOptions) -> ImageProvider:
+    from pixyproxy.service.providers.openai import OpenAIProvider  # noqa: PLC0415
+
+    return OpenAIProvider(
+        base_url=options.base_url,
+        api_key=options.api_key,
+        default_model=options.default_model,
+        timeout_s=2 * options.timeout_s,
+    )
+
+
+def _make_sketch(_options: ProviderOptions) -> ImageProvider:
+    from pixyproxy.service.providers.sketch import SketchProvider  # noqa: PLC0415
+
+    return SketchProvider()
+
+
+DEFAULT_PROVIDER: Final = "openai"
+_MAKERS: Final[Mapping[str, Callable[[ProviderOptions], ImageProvider]]] = {
+    "openai": _make_openai,
+    "sketch": _make_sketch,
+}

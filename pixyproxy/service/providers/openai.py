@@ -6,24 +6,26 @@ log, and no more of its answer is read than an image needs.
 """
 
 import asyncio
-import binascii
-import json
 import logging
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, TypeGuard
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 import openai
-import orjson
-import pybase64
 
-from pixyproxy.core.models import MAX_IMAGES, MAX_PROMPT_CHARS, GenerationCreate
+from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.outbound import BoundedTransport
-from pixyproxy.service.providers import GenerationRequest, ProviderAnswer, ProviderImage
+from pixyproxy.service.providers import GenerationRequest, ProviderAnswer
+from pixyproxy.service.providers.openai_answers import (
+    LARGE_BYTES,
+    MAX_ANSWER_BYTES,
+    read_answer,
+    read_object,
+)
 from pixyproxy.service.providers.openai_failures import (
     failure_of_answer,
     failure_of_connection,
@@ -34,14 +36,6 @@ from pixyproxy.service.providers.profiles import profile_for
 logger = logging.getLogger(__name__)
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
-MAX_ANSWER_BYTES: Final = 256 * 2**20
-"""The longest answer that is read, decompressed.
-
-An answer that is too long is lost though it was paid for: there is room for base64 of ten PNGs of
-19 MiB, more than a photograph of 3840x2160 commonly takes. An answer is in memory twice while its
-pieces are joined; so much a server can make one call hold, and no more.
-"""
-
 _NO_KEY = "none"
 """The SDK wants a key; servers that ask for none ignore it."""
 _CONNECT_TIMEOUT_S = 10.0
@@ -49,17 +43,11 @@ _CONNECT_TIMEOUT_S = 10.0
 # request sent into one that is closing would leave its outcome unknown.
 _LIMITS = httpx2.Limits(max_connections=None, keepalive_expiry=2)
 _MAX_REFUSAL_BYTES = 64 * 2**10
-_LARGE_BYTES = 4 * 2**20
-_MAX_LARGE_JSON_PARTS = 100_000
-_MAX_LENIENT_BYTES = MAX_ANSWER_BYTES // 2  # the standard library needs text, orjson does not
 _MAX_USAGE_ENTRIES = 50
 _MAX_USAGE_DEPTH = 3
 _MAX_USAGE_NUMBER = 2**53
 """Sums must fit 64 bits, and be exact in any client's JSON."""
-_MAX_URL_CHARS = 8192
 
-_BASE64_KEY = re.compile(rb'"b64_json"\s*:\s*"')
-_BACKSLASH = ord("\\")
 _TOKEN = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,100}")
 
 
@@ -88,8 +76,9 @@ class OpenAIProvider:
         if not re.fullmatch(r"[!-~]*", self._key):
             raise ValueError("The API key must be printable ASCII without spaces.")
         self._default_model = default_model
+        self._server = base_url or "OpenAI"
         url = httpx2.URL(base_url or DEFAULT_BASE_URL)
-        self._client = openai.AsyncOpenAI(
+        self.client = openai.AsyncOpenAI(
             base_url=url,
             api_key=self._key or _NO_KEY,
             # An empty string keeps the SDK from reading the environment.
@@ -111,8 +100,12 @@ class OpenAIProvider:
                 event_hooks={"request": [watch_sending], "response": [self._raise_refusal]},
             ),
         )
-        self._client.organization = self._client.project = None
-        self._client._custom_headers = {}  # noqa: SLF001  the SDK puts OPENAI_CUSTOM_HEADERS here
+        self.client.organization = self.client.project = None
+        self.client._custom_headers = {}  # noqa: SLF001  the SDK puts OPENAI_CUSTOM_HEADERS here
+
+    def describe(self) -> str:
+        """Name the server and the default model."""
+        return f"{self._server}, model {self._default_model}"
 
     def prepare(self, image: GenerationCreate) -> GenerationRequest:
         """Check against the profile of the model asked for, or else of the default model."""
@@ -122,7 +115,7 @@ class OpenAIProvider:
     async def generate(self, request: GenerationRequest, *, call_guid: str) -> ProviderAnswer:
         """Draw by one POST, which is never repeated. `call_guid` goes with it as a header."""
         try:
-            response = await self._client.images.with_raw_response.generate(
+            response = await self.client.images.with_raw_response.generate(
                 model=request.model,
                 prompt=request.prompt,
                 n=request.n if request.n > 1 else openai.omit,
@@ -135,10 +128,10 @@ class OpenAIProvider:
         request_id = self._readable(response.headers.get("x-request-id"))
         body = response.content
         del response  # it holds the body too
-        if len(body) > _LARGE_BYTES:
-            answer, items = await asyncio.to_thread(_read, body)
+        if len(body) > LARGE_BYTES:
+            answer, items = await asyncio.to_thread(read_answer, body)
         else:
-            answer, items = _read(body)
+            answer, items = read_answer(body)
         images = tuple(image for image in items if image is not None)
         if not images:
             self._raise_for_error(HTTPStatus.OK, answer, {}, request_id)
@@ -159,12 +152,12 @@ class OpenAIProvider:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self.client.close()
 
     async def _raise_refusal(self, response: httpx2.Response) -> None:
         """Hook: raise what any status but 2xx means, before the SDK makes text of its body."""
         if not response.is_success:
-            answer = _json_object(await _beginning(response))
+            answer = read_object(await _beginning(response))
             request_id = self._readable(response.headers.get("x-request-id"))
             self._raise_for_error(response.status_code, answer, response.headers, request_id)
 
@@ -263,124 +256,3 @@ async def _beginning(response: httpx2.Response) -> bytes:
     finally:
         await stream.aclose()
     return bytes(body)
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body`; an empty one where there is none.
-
-    A large body that is many small parts is none either: parsed, it could take 20 times its size.
-    """
-    large = len(body) > _LARGE_BYTES
-    if large and sum(map(body.count, (b"{", b"[", b","))) > _MAX_LARGE_JSON_PARTS:
-        return {}
-    try:
-        parsed = _parse(body)
-    except (ValueError, RecursionError):
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _parse(body: bytes) -> Any:
-    """Parse JSON as leniently as can be: what is paid for must not be lost over form.
-
-    Raises ValueError and RecursionError.
-    """
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        if len(body) > _MAX_LENIENT_BYTES:
-            raise
-        return json.loads(body.decode("utf-8-sig", "replace"), strict=False, parse_int=_integer)
-
-
-def _integer(digits: str) -> float:
-    """As orjson has it: what may not fit 64 bits is a float. Python refuses very long integers."""
-    return int(digits) if len(digits) < len(str(2**63)) else float(digits)
-
-
-def _read(body: bytes) -> tuple[dict[str, Any], list[ProviderImage | None]]:
-    """The answer, and the image that each of its items holds; None for an item without."""
-    answer, encoded = _parted(body)
-    data = answer.get("data")
-    items = data[:MAX_IMAGES] if isinstance(data, list) else []
-    return answer, [_image_of(item, encoded) for item in items]
-
-
-def _parted(body: bytes) -> tuple[dict[str, Any], dict[str, memoryview]]:
-    """The answer with a name in the place of each `b64_json`, and by name what stood there.
-
-    Parsing that too would take three copies of it, and a quarter more time. Within a string every
-    quote is escaped, so what is found is always a key and the beginning of its value; and base64
-    has no quotes, so a value with an escaped one stays, as does what comes after MAX_IMAGES of
-    them. What stays is parsed as any other string: cutting out only saves.
-    """
-    whole = memoryview(body)
-    rest: list[memoryview | bytes] = []
-    encoded: dict[str, memoryview] = {}
-    position = 0
-    for index in range(MAX_IMAGES):
-        key = _BASE64_KEY.search(body, position)
-        end = body.find(b'"', key.end()) if key else -1
-        if key is None or end < 0:
-            break
-        if body[end - 1] == _BACKSLASH:
-            rest.append(whole[position:end])
-        else:
-            name = f"#{index}"
-            encoded[name] = whole[key.end() : end]
-            rest += whole[position : key.end()], name.encode()
-        position = end
-    return _json_object(b"".join([*rest, whole[position:]])), encoded
-
-
-def _image_of(item: object, encoded: Mapping[str, memoryview]) -> ProviderImage | None:
-    if not isinstance(item, dict):
-        return None
-    text, url, revised_prompt = (
-        value if isinstance(value, str) else ""
-        for value in map(item.get, ("b64_json", "url", "revised_prompt"))
-    )
-    # What is no base64 must not hide a URL that may do.
-    data = _from_json(encoded[text]) if text in encoded else _from_base64(text)
-    if _is_data_url(url):
-        data, url = data or _from_base64(url), ""
-    elif len(url) > _MAX_URL_CHARS:
-        url = ""
-    if not (data or url):
-        return None
-    return ProviderImage(
-        data=data or None,
-        url=_storable(url) or None,
-        revised_prompt=_storable(revised_prompt[:MAX_PROMPT_CHARS]) or None,
-    )
-
-
-def _from_json(encoded: memoryview) -> bytes:
-    """What a JSON string holds as base64, given without its quotes; nothing if it is none."""
-    try:
-        return pybase64.b64decode(encoded, validate=True)
-    except binascii.Error:
-        pass
-    try:
-        return _from_base64(_parse(b'"' + bytes(encoded) + b'"'))
-    except ValueError:
-        return b""
-
-
-def _from_base64(text: str) -> bytes:
-    """Nothing for what is no base64; a data: URL and line breaks are let pass."""
-    if _is_data_url(text):
-        text = unquote(text.partition(",")[2])
-    try:
-        return pybase64.b64decode("".join(text.split()), validate=True)
-    except ValueError:
-        return b""
-
-
-def _is_data_url(text: str) -> bool:
-    return text[:5].lower() == "data:"
-
-
-def _storable(text: str) -> str:
-    """The text without lone surrogates, which no UTF-8 can hold."""
-    return text.encode("utf-8", "replace").decode()

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
-from pixyproxy.core.models import MAX_IMAGES, MAX_PROMPT_CHARS, GenerationCreate
+from pixyproxy.core.fields import MAX_IMAGES, MAX_PROMPT_CHARS
+from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.providers import GenerationRequest
 
 PARAMETERS: Final = (

@@ -32,6 +32,10 @@ class SketchProvider:
 
     name = "sketch"
 
+    def describe(self) -> str:
+        """Say that it is no model."""
+        return "the embedded sketch generator (free, offline, no model)"
+
     def prepare(self, image: GenerationCreate) -> GenerationRequest:
         """Check against the sketch's profile; the model is `sketch`, whatever was asked for."""
         return SKETCH.prepare(image, self.name)

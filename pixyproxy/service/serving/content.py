@@ -14,4 +14,4 @@ class Content:
     byte_size: int
     data: bytes | memoryview | None = None
     stream: Callable[[int, int], AsyncGenerator[bytes, None]] | None = None
-    """Yields so many bytes from a start, in chunks."""
+    """Takes a start and a length, and yields those bytes in chunks."""

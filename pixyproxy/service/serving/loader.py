@@ -10,7 +10,7 @@ from pixyproxy.core.models import ImageDetail
 MAX_BATCH = 100
 MAX_RUNNING = 2
 PATIENCE_S = 0.2
-"""So long a read waits for others; less than what is left of 2 s after the database's deadline."""
+"""How long a read waits for others: less than is left of 2 s after the database's deadline."""
 
 Found = Mapping[str, ImageDetail]
 LoadMany = Callable[[Sequence[str]], Coroutine[Any, Any, Found]]

@@ -1,50 +1,48 @@
-"""The images: made and read. Both faces show this one service."""
+"""The originals, read: what is known of an image, and its bytes as the model gave them."""
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from functools import partial
 
 from pixyproxy.core.cache import BoundedCache
 from pixyproxy.core.exceptions import (
     DatabaseUnavailableError,
-    ImageGoneError,
     ImageNotFoundError,
     ImageStoreError,
-    PixyProxyException,
+    MissingFileError,
 )
 from pixyproxy.core.guid import is_guid
-from pixyproxy.core.models import GenerationCreate, ImageDetail
+from pixyproxy.core.models import ImageDetail
 from pixyproxy.data.files.store import ImageStore
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
-from pixyproxy.service.generating.generator import ImageGenerator, Terms
+from pixyproxy.service.absence import why_absent
 from pixyproxy.service.serving.content import MAX_WHOLE_BYTES, Content
 from pixyproxy.service.serving.loader import ImageLoader
-from pixyproxy.service.validation import validate
 
 TRUSTED_S = 5.0
-"""So long what is in memory is not compared with the database."""
+"""How long what is in memory is not compared with the database."""
 
 _AWAY_S = 1.0
-"""So long a database that gave no answer is not asked again for what is in memory."""
+"""How long a database that gave no answer is not asked again for what is in memory."""
+_LONG_AGO = 0.0
+"""Before anything was forgotten, by the monotonic clock."""
 _CACHE_ENTRIES = 10_000
 _CACHE_BYTES = 32 * 2**20
 _DETAIL_BYTES = 2_000
 """About what an ImageDetail takes in memory, beside its prompts."""
 
 
-class ImageService:
-    """What both faces offer. Raises leaves of PixyProxyException."""
+class ImageReader:
+    """Reads images for all faces. Raises leaves of PixyProxyException."""
 
     def __init__(
         self,
         repository: ImageRepositoryInterface,
         *,
         store: ImageStore,
-        generator: ImageGenerator,
     ) -> None:
         self._repository = repository
         self._store = store
-        self._generator = generator
         self._loader = ImageLoader(self._load_images)
         self._cache: BoundedCache[str, ImageDetail] = BoundedCache(
             max_entries=_CACHE_ENTRIES, max_bytes=_CACHE_BYTES
@@ -53,20 +51,6 @@ class ImageService:
             max_entries=_CACHE_ENTRIES, max_bytes=_CACHE_ENTRIES
         )
         self._away_until = float("-inf")
-
-    async def create_image(
-        self, image: GenerationCreate, terms: Terms | None = None
-    ) -> ImageDetail:
-        """Check what is asked for once more, have it drawn, keep it and return it.
-
-        Raises StillRunningError where `terms` do not wait as long as it takes.
-        """
-        terms = terms or Terms()
-        terms.check()
-        asked_at = time.monotonic()
-        detail = await self._generator.draw(validate(GenerationCreate, dict(image)), terms)
-        self._remember(detail, asked_at)
-        return detail
 
     async def get_image(self, guid: str) -> ImageDetail:
         """Return the image with exactly this GUID. Raises ImageNotFoundError, ImageGoneError.
@@ -95,6 +79,11 @@ class ImageService:
         self._cache.drop(guid)
         self._forgotten.put(guid, time.monotonic(), size=1)
 
+    def remember_new(self, images: Iterable[ImageDetail]) -> None:
+        """Have images at hand that were just kept: they are about to be asked for."""
+        for image in images:
+            self._remember(image, asked_at=_LONG_AGO)
+
     async def read_content(self, image: ImageDetail) -> memoryview:
         """Return the image's bytes, as the model gave them.
 
@@ -102,9 +91,8 @@ class ImageService:
         """
         try:
             content = await self._store.read(image.guid, image.content_type)
-        except ImageStoreError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                await self._ask(image.guid)
+        except MissingFileError:
+            await self._ask(image.guid)
             raise
         if len(content) != image.byte_size:
             raise ImageStoreError from OSError(f"{image.guid} has {len(content)} bytes")
@@ -137,7 +125,7 @@ class ImageService:
         image = await self._loader.load(guid)
         if image is None:
             self._cache.drop(guid)
-            raise await self._why_not(guid)
+            raise await why_absent(self._repository, guid)
         return image
 
     async def _stream(
@@ -162,14 +150,7 @@ class ImageService:
             self._remember(image, asked_at, since=asked_at)
         return {image.guid: image for image in images}
 
-    async def _why_not(self, guid: str) -> PixyProxyException:
-        async with self._repository.open_context() as context:
-            gone = await self._repository.get_deleted(context, [guid])
-        return ImageGoneError() if gone else ImageNotFoundError()
-
-    def _remember(
-        self, image: ImageDetail, asked_at: float = float("inf"), *, since: float | None = None
-    ) -> None:
+    def _remember(self, image: ImageDetail, asked_at: float, *, since: float | None = None) -> None:
         """Keep an image in memory, unless it was changed or deleted after it was asked for."""
         if (self._forgotten.get(image.guid) or float("-inf")) >= asked_at:
             return

@@ -44,7 +44,7 @@ async def zip_images(
     """
     outlet = _Outlet()
     # Pictures are compressed already.
-    with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]
+    with zipfile.ZipFile(outlet, "w", zipfile.ZIP_STORED) as archive:
         details = [image.model_dump(mode="json") for image in images]
         archive.writestr(DETAILS_NAME, json.dumps(details, ensure_ascii=False, indent=2))
         for image in images:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from pixyproxy.core import make_guid
-from pixyproxy.core.exceptions import ImageStoreError, StorageFullError
+from pixyproxy.core.exceptions import ImageStoreError, MissingFileError, StorageFullError
 from pixyproxy.core.models import ContentType
 from pixyproxy.data.files.folder import FolderStore
 from tests.support.programs import require_program
@@ -80,10 +80,10 @@ async def test_many_writers_of_one_shard(store: FolderStore, folder: Path) -> No
 
 async def test_a_missing_file(store: FolderStore) -> None:
     guid = make_guid()
-    with pytest.raises(ImageStoreError):
+    with pytest.raises(MissingFileError):
         await store.read(guid, ContentType.PNG)
     await store.write(guid, ContentType.PNG, DATA)
-    with pytest.raises(ImageStoreError):
+    with pytest.raises(MissingFileError):
         await store.read(guid, ContentType.WEBP)
 
 
@@ -114,8 +114,9 @@ async def test_what_is_no_file_is_not_read(store: FolderStore, folder: Path, mak
     guid = make_guid()
     path_of(folder, guid).parent.mkdir(parents=True)
     make(path_of(folder, guid))
-    with pytest.raises(ImageStoreError):
+    with pytest.raises(ImageStoreError) as caught:
         await asyncio.wait_for(store.read(guid, ContentType.PNG), 10)
+    assert not isinstance(caught.value, MissingFileError)
 
 
 async def test_a_failed_write_leaves_nothing(store: FolderStore, folder: Path) -> None:
@@ -148,8 +149,9 @@ async def test_a_folder_that_is_gone(store: FolderStore, folder: Path) -> None:
     folder.rmdir()
     with pytest.raises(ImageStoreError):
         await store.check_writable()
-    with pytest.raises(ImageStoreError):
+    with pytest.raises(ImageStoreError) as caught:
         await store.write(make_guid(), ContentType.PNG, DATA)
+    assert not isinstance(caught.value, MissingFileError)
 
 
 async def test_the_check_leaves_nothing(store: FolderStore, folder: Path) -> None:

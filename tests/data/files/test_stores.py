@@ -10,8 +10,9 @@ import pytest
 
 from pixyproxy.core import make_guid
 from pixyproxy.core.addresses import read_place
-from pixyproxy.core.exceptions import ImageStoreError
+from pixyproxy.core.exceptions import ImageStoreError, MissingFileError
 from pixyproxy.core.models import ContentType
+from pixyproxy.data.files.folder import FolderStore
 from pixyproxy.data.files.places import make_store
 from pixyproxy.data.files.store import Digest, ImageStore
 from tests.support.object_storage import ObjectStorage
@@ -78,14 +79,28 @@ async def test_no_more_is_streamed_than_there_is(store: ImageStore) -> None:
 async def test_what_is_not_there(store: ImageStore) -> None:
     guid = make_guid()
     for read in (store.read(guid, PNG), whole(store.stream(guid, PNG))):
-        with pytest.raises(ImageStoreError) as caught:
+        with pytest.raises(MissingFileError):
             await read
-        assert isinstance(caught.value.__cause__, FileNotFoundError)
+    with pytest.raises(MissingFileError if isinstance(store, FolderStore) else ImageStoreError):
+        store.locate(guid, PNG)
     assert await store.digest(guid, PNG) is None
     assert await store.read_sidecar(guid) is None
     assert await store.list_shard(guid[:4]) == []
     await store.drop_sidecar(guid)
     await store.delete(guid, PNG)
+
+
+async def test_what_is_there_and_fails_is_not_missing(store: ImageStore) -> None:
+    guid = make_guid()
+    await store.write(guid, PNG, DATA)
+    with pytest.raises(ImageStoreError) as caught:
+        await whole(store.stream(guid, PNG, start=len(DATA), length=1))
+    assert not isinstance(caught.value, MissingFileError)
+    await store.write(guid, ContentType.WEBP, DATA)
+    await store.delete(guid, PNG)
+    with pytest.raises(MissingFileError):
+        await store.read(guid, PNG)
+    assert await store.read(guid, ContentType.WEBP) == DATA
 
 
 async def test_a_sidecar_lies_beside_until_it_is_dropped(store: ImageStore) -> None:
@@ -103,7 +118,7 @@ async def test_what_is_deleted_is_gone(store: ImageStore) -> None:
     await store.write(guid, PNG, DATA, b"a sidecar")
     await store.delete(guid, PNG)
     assert await store.list_shard(guid[:4]) == []
-    with pytest.raises(ImageStoreError):
+    with pytest.raises(MissingFileError):
         await store.read(guid, PNG)
     await store.delete(guid, PNG)
 
@@ -120,20 +135,3 @@ async def test_shards_are_walked(store: ImageStore) -> None:
     assert faults == []
     assert await store.list_leftovers() == []
     await store.sweep()
-
-
-@pytest.mark.parametrize(
-    "place",
-    ["ftp://x/y", "s3://", "s3:///prefix", "S3://bucket", "s3://key:secret@bucket", "s3://b?c=d"],
-)
-def test_places_that_are_none(place: str) -> None:
-    with pytest.raises(ValueError, match="s3://"):
-        read_place(place)
-
-
-def test_places() -> None:
-    assert read_place("images") == Path("images")
-    assert read_place("/images") == Path("/images")
-    assert read_place(Path("s3://x")) == Path("s3://x")
-    assert read_place("s3://bucket/prefix/") == "s3://bucket/prefix"
-    assert read_place("gs://bucket") == "gs://bucket"

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from pixyproxy.core.models import MAX_PROMPT_CHARS, ContentType, ImageDetail
+from pixyproxy.core.criteria import ImageCriteria
+from pixyproxy.core.fields import MAX_PROMPT_CHARS
+from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.data.init import Database
-from pixyproxy.data.search.criteria import ImageSearch
-from tests.support.rows import count_images, keep, make_image, repository
+from tests.support.rows import count_images, keep, make_image, raw, repository
 
 PROMPTS = {
     "emoji": "a 👩‍👩‍👧‍👦 family with a 🐈 and 🏳️‍🌈",
@@ -32,7 +33,7 @@ async def search(
 ) -> list[ImageDetail]:
     async with database.open_context() as context:
         return await repository.search_images(
-            context, ImageSearch(**criteria), page=page, size=size
+            context, ImageCriteria(**criteria), page=page, size=size
         )
 
 
@@ -101,6 +102,50 @@ async def test_a_guid_is_taken_once(database: Database, database_url: str) -> No
         await context.commit_transaction()
     assert await get(database, image.guid) == image
     assert count_images(database_url) == 2
+
+
+async def test_rows_are_added_in_order_but_for_those_that_are_taken(database: Database) -> None:
+    images = [make_image(f"cat {number}") for number in range(6)]
+    await keep(database, images[3])
+    async with database.open_context() as context:
+        await context.begin_transaction()
+        assert await repository.add_images(context, []) == set()
+        assert await repository.add_images(context, images[:2]) == {
+            image.guid for image in images[:2]
+        }
+        again = make_image("again", guid=images[4].guid)
+        added = await repository.add_images(context, [*images[1:], again])
+        assert added == {images[2].guid, images[4].guid, images[5].guid}
+        await context.commit_transaction()
+    order = [images[number] for number in (5, 4, 2, 1, 0, 3)]
+    assert await list_images(database, 1, 10) == order
+
+
+async def test_a_deleted_image_gets_no_row_among_others(
+    database: Database, database_url: str
+) -> None:
+    images = [make_image(f"cat {number}") for number in range(3)]
+    raw(
+        database_url,
+        "INSERT INTO deleted_images (guid, content_type, deleted_at, bytes_gone) "
+        f"VALUES ('{images[1].guid}', 'image/png', '2026-01-01 00:00:00.000000', 1)",
+    )
+    async with database.open_context() as context:
+        await context.begin_transaction()
+        added = await repository.add_images(context, images)
+        await context.commit_transaction()
+    assert added == {images[0].guid, images[2].guid}
+    assert await list_images(database, 1, 10) == [images[2], images[0]]
+    # Its bytes were written once more: they are to be removed again.
+    assert raw(database_url, "SELECT bytes_gone FROM deleted_images") == [(0,)]
+
+
+async def test_several_rows_are_added_in_a_transaction(database: Database) -> None:
+    async with database.open_context() as context:
+        with pytest.raises(RuntimeError, match="transaction"):
+            await repository.add_images(context, [make_image(), make_image()])
+        assert await repository.add_images(context, [make_image()])
+    assert len(await list_images(database, 1, 10)) == 1
 
 
 @pytest.mark.parametrize(

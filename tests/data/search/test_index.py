@@ -12,18 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pixyproxy.core.criteria import ImageCriteria, Orientation
 from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.core.query import Clause, parse_query
 from pixyproxy.core.text import words
 from pixyproxy.data.init import Database, open_database
 from pixyproxy.data.repositories.curation import CurationRepository
 from pixyproxy.data.repositories.images import ImageRepository
-from pixyproxy.data.search.blocks import Archive
-from pixyproxy.data.search.criteria import ImageSearch
-from pixyproxy.data.search.index import Span
+from pixyproxy.data.search.blocks import SearchBlocks
+from pixyproxy.data.search.index import IdRange
 from tests.support.rows import make_image
 
-SPAN = 64
+BLOCK_SIZE = 64
 IMAGES = 300
 VOCABULARY = [
     *("a", "the", "cat", "Cats", "caterpillar", "dog", "DOGMA", "red", "fox", "snow", "night"),
@@ -57,34 +57,34 @@ def make_images() -> list[ImageDetail]:
     return made
 
 
-def finds(search: ImageSearch, image: ImageDetail) -> bool:
+def finds(criteria: ImageCriteria, image: ImageDetail) -> bool:
     """What a search means, written down as plainly as can be."""
     prompt, filename = words(image.prompt), words(image.filename)
     texts = [
-        (search.prompt, [prompt]),
-        (search.filename, [filename]),
-        (search.query, [prompt, filename]),
+        (criteria.prompt, [prompt]),
+        (criteria.filename, [filename]),
+        (criteria.query, [prompt, filename]),
     ]
     width, height = image.width, image.height
     facts = {
-        "landscape": width > height,
-        "portrait": width < height,
-        "square": width == height,
+        Orientation.LANDSCAPE: width > height,
+        Orientation.PORTRAIT: width < height,
+        Orientation.SQUARE: width == height,
         None: True,
     }
     return (
         all(
-            text is None or has_all(text, among) or (text == image.guid and text == search.query)
+            text is None or has_all(text, among) or (text == image.guid and text == criteria.query)
             for text, among in texts
         )
-        and search.guid in {None, image.guid}
-        and search.model in {None, image.model}
-        and search.content_type in {None, image.content_type.value}
-        and search.size in {None, (width, height)}
-        and facts[search.orientation]
-        and (search.created_after is None or image.created_at >= search.created_after)
-        and (search.created_before is None or image.created_at < search.created_before)
-        and set(search.tags) <= set(image.tags)
+        and criteria.guid in {None, image.guid}
+        and criteria.model in {None, image.model}
+        and criteria.content_type in {None, image.content_type.value}
+        and criteria.dimensions in {None, f"{width}x{height}"}
+        and facts[criteria.orientation]
+        and (criteria.created_after is None or image.created_at >= criteria.created_after)
+        and (criteria.created_before is None or image.created_at < criteria.created_before)
+        and set(criteria.tags or ()) <= set(image.tags)
     )
 
 
@@ -116,7 +116,7 @@ CLAUSE = st.one_of(
     st.sampled_from(VOCABULARY),
     st.builds(lambda word, length: word[:length] + "*", WORD, st.integers(1, 12)),
     st.lists(WORD, min_size=2, max_size=3).map(lambda cut: f'"{" ".join(cut)}"'),
-    st.text(max_size=3),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3),
 )
 TEXT = st.lists(
     st.tuples(st.sampled_from(["", "", "-"]), CLAUSE).map("".join), min_size=1, max_size=3
@@ -128,13 +128,11 @@ CRITERIA: dict[str, st.SearchStrategy[Any]] = {
     "filename": TEXT,
     "model": st.sampled_from(["gpt-image-2", "dall-e-3", "m" * 255, "m" * 200, "none"]),
     "content_type": st.sampled_from(["image/png", "image/webp", "image/gif"]),
-    "size": st.sampled_from([*SIZES, (1, 1)]),
-    "orientation": st.sampled_from(["landscape", "portrait", "square"]),
+    "dimensions": st.sampled_from([*SIZES, (1, 1)]).map(lambda size: f"{size[0]}x{size[1]}"),
+    "orientation": st.sampled_from(Orientation),
     "created_after": MOMENT,
     "created_before": MOMENT,
-    "tags": st.lists(
-        st.sampled_from(["pets", "wild", 'with "quotes"', "春", "pet"]), max_size=2
-    ).map(tuple),
+    "tags": st.lists(st.sampled_from(["pets", "wild", 'with "quotes"', "春", "pet"]), max_size=2),
 }
 SEARCHES = st.one_of(
     st.fixed_dictionaries({}, optional={name: CRITERIA[name]}) for name in CRITERIA
@@ -146,7 +144,7 @@ class Shelf:
 
     def __init__(self, url: str) -> None:
         self.database: Database = open_database(url, pool_size=2)
-        self.repository = ImageRepository(self.database.open_context, block_span=SPAN)
+        self.repository = ImageRepository(self.database.open_context, block_size=BLOCK_SIZE)
         self.ids: dict[str, int] = {}
 
     async def fill(self, images: list[ImageDetail]) -> None:
@@ -158,14 +156,14 @@ class Shelf:
             await context.commit_transaction()
             rows = await self.repository.list_guids(context, after_id=0, limit=len(images))
         self.ids = {guid: id_ for id_, guid in rows}
-        archive = Archive(self.database.open_context, span=SPAN)
-        while await archive.add_block(IMAGES):
+        blocks = SearchBlocks(self.database.open_context, block_size=BLOCK_SIZE)
+        while await blocks.add_block(IMAGES):
             pass
 
     async def change(self, images: list[ImageDetail]) -> list[ImageDetail]:
         """Delete some images and tag others anew, in blocks and not; return what is left."""
-        archive = Archive(self.database.open_context, span=SPAN)
-        curation = CurationRepository(self.database.open_context, archive)
+        blocks = SearchBlocks(self.database.open_context, block_size=BLOCK_SIZE)
+        curation = CurationRepository(self.database.open_context, blocks)
         left = []
         for number, image in enumerate(images):
             async with self.database.open_context() as context:
@@ -186,14 +184,14 @@ class Shelf:
                 await context.commit_transaction()
         return left
 
-    async def find(self, search: ImageSearch, within: Span, limit: int) -> list[ImageDetail]:
+    async def find(self, criteria: ImageCriteria, within: IdRange, limit: int) -> list[ImageDetail]:
         async with self.database.open_context() as context:
-            found = await self.repository.find_images(context, search, within, limit=limit)
+            found = await self.repository.find_images(context, criteria, within, limit=limit)
         return [image for _, image in found]
 
-    async def count(self, search: ImageSearch) -> int:
+    async def count(self, criteria: ImageCriteria) -> int:
         async with self.database.open_context() as context:
-            count = await self.repository.count_images(context, search)
+            count = await self.repository.count_images(context, criteria)
         assert not count.is_estimate
         return count.value
 
@@ -233,22 +231,22 @@ def test_searches_find_what_a_plain_loop_finds(
         ) -> None:
             if guid is not None:
                 criteria[guid] = images[17].guid
-            search = ImageSearch(**criteria)
-            expected = [image for image in newest_first if finds(search, image)]
+            wanted = ImageCriteria(**criteria)
+            expected = [image for image in newest_first if finds(wanted, image)]
             for shelf in shelves:
-                assert runner.run(shelf.count(search)) == len(expected)
+                assert runner.run(shelf.count(wanted)) == len(expected)
                 if cursor is None:
-                    within, rest = Span(newest_first=not backwards), expected
+                    within, rest = IdRange(newest_first=not backwards), expected
                 else:
                     id_ = shelf.ids[images[cursor].guid]
                     if backwards:
-                        within = Span(above=id_, newest_first=False)
+                        within = IdRange(above=id_, newest_first=False)
                         rest = [image for image in expected if shelf.ids[image.guid] > id_]
                     else:
-                        within = Span(below=id_)
+                        within = IdRange(below=id_)
                         rest = [image for image in expected if shelf.ids[image.guid] < id_]
                 in_order = rest[::-1] if backwards else rest
-                assert runner.run(shelf.find(search, within, limit)) == in_order[:limit]
+                assert runner.run(shelf.find(wanted, within, limit)) == in_order[:limit]
 
         check()
 
@@ -257,3 +255,7 @@ def test_the_vocabulary_meets_in_many_ways() -> None:
     """The property is worth something: there are phrases, pairs and prefixes to be found."""
     pairs = {pair for image in make_images() for pair in pairwise(words(image.prompt))}
     assert len(pairs) > IMAGES
+
+
+def test_every_criterion_is_tried() -> None:
+    assert {*CRITERIA, "guid"} == set(ImageCriteria.model_fields)

@@ -20,7 +20,7 @@ from pixyproxy.data.files.folder import FolderStore
 from pixyproxy.data.init import Database
 from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageFile, ImageRepository
-from pixyproxy.service.checking.files import Checked, Fault
+from pixyproxy.service.checking.files import CheckProgress, Fault
 from pixyproxy.service.checking.fsck import Fsck
 from tests.conftest import MakeSettings
 from tests.support.model_server import picture
@@ -42,8 +42,8 @@ class Kept:
         return raw(self._url, statement)
 
     async def draw(self, prompt: str = "a fox") -> ImageDetail:
-        wish = GenerationCreate(prompt=prompt, size="128x96")
-        image = await self.services.images.create_image(wish)
+        request = GenerationCreate(prompt=prompt, size="128x96")
+        image = await self.services.generations.create_image(request)
         async with asyncio.timeout(10):
             while self.path(image, "json").exists():  # it tidies up after it has answered
                 await asyncio.sleep(0.005)
@@ -103,7 +103,7 @@ async def test_what_is_whole_has_no_fault(kept: Kept) -> None:
     (kept.folder / "zz" / f"{make_guid()}.png").write_text("mine")
     before = kept.files()
     events = [event async for event in kept.services.fsck.run(repair=True)]
-    assert all(isinstance(event, Checked) for event in events)
+    assert all(isinstance(event, CheckProgress) for event in events)
     assert {event.stage for event in events} == {"rows", "folders"}
     assert sum(event.count for event in events if event.stage == "rows") == 3
     assert kept.files() == before
@@ -335,7 +335,8 @@ async def _fsck_of(
             repository,
             GenerationRepository(database.open_context),
             store=store,
-            generator=kept.services.generator,
+            recovery=kept.services.engine.recovery,
+            ends=kept.services.engine.ends,
         )
 
 
@@ -362,4 +363,4 @@ async def test_a_row_that_comes_between_two_looks(kept: Kept, database: Database
     async with _fsck_of(database, kept, repository) as fsck:
         events = [event async for event in fsck.run(repair=True)]
     assert repository.has_looked
-    assert all(isinstance(event, Checked) for event in events)
+    assert all(isinstance(event, CheckProgress) for event in events)

@@ -12,7 +12,7 @@ from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.init import Database
 from pixyproxy.data.repositories.curation import CurationRepository
 from pixyproxy.data.repositories.images import ImageRepository
-from pixyproxy.data.search.blocks import Archive
+from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.service.curating.housekeeping import Housekeeping
 from pixyproxy.service.serving import originals as image_service
 from pixyproxy.settings import Settings
@@ -20,7 +20,7 @@ from tests.conftest import MakeSettings
 from tests.service.checking.test_fsck import Kept
 from tests.support.rows import count_images, keep, make_image
 
-SPAN = 64
+BLOCK_SIZE = 64
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def test_settling_gives_no_deleted_image_a_row(kept: Kept) -> None:
     kept.path(image).write_bytes(data)
     kept.path(image, "json").write_text(image.model_dump_json())
     kept.set_running(image, lease_s=-1)
-    await kept.services.generator.settle()
+    await kept.services.engine.recovery.settle()
     assert kept.sql("SELECT COUNT(*) FROM images") == [(0,)]
     with pytest.raises(ImageGoneError):
         await kept.services.images.get_image(image.guid)
@@ -67,7 +67,7 @@ async def test_a_row_that_is_written_again_while_it_is_deleted_stays_deleted(
 ) -> None:
     images = [make_image() for _ in range(2)]
     await keep(database, *images)
-    curation = CurationRepository(database.open_context, Archive(database.open_context))
+    curation = CurationRepository(database.open_context, SearchBlocks(database.open_context))
     repository = ImageRepository(database.open_context)
     under_way = asyncio.Event()
 
@@ -174,10 +174,10 @@ async def test_a_database_that_is_away_is_not_asked_for_each_read(
 
 
 async def test_housekeeping_makes_blocks_of_what_is_settled(kept: Kept, database: Database) -> None:
-    await keep(database, *(make_image(f"cat {number}") for number in range(SPAN)))
+    await keep(database, *(make_image(f"cat {number}") for number in range(BLOCK_SIZE)))
     housekeeping = Housekeeping(
         ImageRepository(database.open_context),
-        Archive(database.open_context, span=SPAN),
+        SearchBlocks(database.open_context, block_size=BLOCK_SIZE),
         kept.services.curation,
         settled_s=0,
     )
@@ -185,7 +185,7 @@ async def test_housekeeping_makes_blocks_of_what_is_settled(kept: Kept, database
     assert kept.sql("SELECT COUNT(*) FROM archive_blocks") == [(1,)]
     patient = Housekeeping(
         ImageRepository(database.open_context),
-        Archive(database.open_context, span=SPAN // 2),
+        SearchBlocks(database.open_context, block_size=BLOCK_SIZE // 2),
         kept.services.curation,
         settled_s=60,
     )

@@ -6,7 +6,8 @@ from openai.types import ImageModel
 from openai.types.image_generate_params import ImageGenerateParamsBase
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
-from pixyproxy.core.models import MAX_IMAGES, GenerationCreate
+from pixyproxy.core.fields import MAX_IMAGES
+from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.providers.profiles import (
     CHOICES,
     FAMILIES,

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image, ImageChops, ImageFont, ImageStat
 
 from pixyproxy.core.exceptions import ConstraintViolationError
-from pixyproxy.core.models import MAX_PROMPT_CHARS, GenerationCreate
+from pixyproxy.core.fields import MAX_PROMPT_CHARS
+from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.providers import GenerationRequest
 from pixyproxy.service.providers.sketch import SketchProvider, caption_lines
 

@@ -11,14 +11,15 @@ Everything is in the order in which it was kept, and nothing tells when or where
 an archive that came from an export is exported as the same bytes.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Self
 
 import orjson
 from pydantic import BaseModel, Field, model_validator
 
-from pixyproxy.core.models import Attempt, Choice, IdempotencyKey, ImageDetail, Text
+from pixyproxy.core.fields import Choice, IdempotencyKey, Text
+from pixyproxy.core.models import Attempt, ImageDetail
+from pixyproxy.data.files.layout import FileName
 from pixyproxy.data.repositories.transfers import MovedGeneration, Tombstone
 from pixyproxy.service.keeping.storable import Guid, JsonObject, Moment
 
@@ -27,9 +28,9 @@ HEAD = "pixyproxy-export.json"
 END = "complete.json"
 FILES = "files"
 MAX_LINES_BYTES = 8 * 2**20
-"""A part's lines have hardly more; a single line may have."""
+"""A part has no more bytes of lines than this, unless a single line has more."""
 MAX_PART_BYTES = 128 * 2**20
-"""The longest line has two texts of 16 MiB, of which JSON may make six times as much."""
+"""No larger part is read. (The longest line holds two texts of 16 MiB, escaped as JSON.)"""
 NOT_AN_EXPORT = "this is not an export of PixyProxy"
 
 
@@ -39,43 +40,6 @@ class Kind(StrEnum):
     DELETED = "deleted"
     GENERATIONS = "generations"
     IMAGES = "images"
-
-
-class TroubleCode(StrEnum):
-    """Why something was not taken in, or out."""
-
-    CONFLICT = "conflict"
-    """The archive has another file, or another use of the key, under the same name."""
-    DAMAGED = "damaged"
-    """A file is not what its line says, or no whole image."""
-    MISSING = "missing"
-    """A line's file is not there."""
-    INVALID = "invalid"
-    """A line cannot be read."""
-    CUT_OFF = "cut-off"
-    """The export was not finished."""
-    UNREADABLE = "unreadable"
-    """A file or folder may not be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """One thing that was not taken in."""
-
-    code: TroubleCode
-    name: str
-    """A GUID, or a path."""
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """So many more are done; of what, the name says."""
-
-    name: str
-    count: int
-    share: float | None = None
-    """How much of the whole is done, 0 to 1; None where nobody knows."""
 
 
 class StorableTombstone(Tombstone):
@@ -175,8 +139,7 @@ def part_path(kind: Kind, number: int) -> str:
 
 def file_path(image: ImageDetail) -> str:
     """Return where the file of an image is."""
-    name = f"{image.guid}.{image.content_type.extension}"
-    return f"{FILES}/{name[:2]}/{name[2:4]}/{name}"
+    return f"{FILES}/{FileName(image.guid, image.content_type).path}"
 
 
 def _json(value: object) -> bytes:

@@ -15,22 +15,27 @@ from pathlib import PurePosixPath
 
 from pixyproxy.core.exceptions import BadGeneratorResponseError
 from pixyproxy.core.models import ContentType, ImageDetail
-from pixyproxy.core.text import make_filename
-from pixyproxy.service.moving.embedded import read_embedded
-from pixyproxy.service.moving.folder import Folder
+from pixyproxy.service.keeping.describe import Thumbhasher, examine
+from pixyproxy.service.moving.embedded_metadata import read_embedded
+from pixyproxy.service.moving.events import ImportFault, ImportFaultCode, TransferProgress
+from pixyproxy.service.moving.foreign_metadata import ForeignMetadata, read_json, read_text
 from pixyproxy.service.moving.intake import Intake
-from pixyproxy.service.moving.layout import Moved, Trouble, TroubleCode
-from pixyproxy.service.moving.prompts import Description, read_json, read_text
-from pixyproxy.service.pictures.check import MAX_IMAGE_BYTES, check_image
+from pixyproxy.service.moving.untrusted_folder import UntrustedFolder
+from pixyproxy.service.pictures.check import MAX_IMAGE_BYTES
 
 MODEL = "imported"
 """The model of a picture that names none."""
 MAX_SIDECAR_BYTES = 2**20
+"""A larger file beside a picture is not read."""
 _AT_ONCE = 32
+"""At most this many pictures are in memory before they are written."""
 _BYTES_AT_ONCE = 64 * 2**20
+"""And at most this many bytes, or one picture."""
 _SIDECARS = {".json", ".txt"}
+"""Files of these kinds tell of pictures, and are none."""
 _PICTURES = {".jpeg"} | {f".{content_type.extension}" for content_type in ContentType}
 _NAMESPACE = b"pixyproxy picture "
+"""Part of every GUID that is made here: it must never change."""
 _LATEST = datetime(9998, 12, 31, tzinfo=UTC).timestamp()
 
 
@@ -48,8 +53,11 @@ class PictureImporter:
 
     def __init__(self, *, make_intake: Callable[[], Intake]) -> None:
         self._make_intake = make_intake
+        self._thumbhasher = Thumbhasher()
 
-    async def run(self, folder: Folder) -> AsyncGenerator[Trouble | Moved, None]:
+    async def run(
+        self, folder: UntrustedFolder
+    ) -> AsyncGenerator[ImportFault | TransferProgress, None]:
         """Yield what is not taken in, and how far it is. Raises OSError and a StorageException."""
         intake = self._make_intake()
         await intake.check()
@@ -57,7 +65,7 @@ class PictureImporter:
         found = await asyncio.to_thread(lambda: sorted(_find(folder, unreadable.append)))
         for error in unreadable:
             detail = error.strerror or "it cannot be read"
-            yield Trouble(TroubleCode.UNREADABLE, str(error.filename), detail)
+            yield ImportFault(ImportFaultCode.UNREADABLE, str(error.filename), detail)
         try:
             done = 0
             for some in _groups(found):
@@ -68,26 +76,29 @@ class PictureImporter:
                 images: dict[str, tuple[ImageDetail, bytes]] = {}
                 for picture in pictures:
                     match picture:
-                        case Trouble():
+                        case ImportFault():
                             yield picture
                         case None:
-                            yield Moved("not_images", 1)
+                            yield TransferProgress("not_images", 1)
                         case image, data if image.guid not in images:
                             images[image.guid] = image, data
                         case _:
-                            yield Moved("skipped", 1)
+                            yield TransferProgress("skipped", 1)
                 present, deleted = await intake.known(images)
-                yield Moved("skipped", len(present), done / len(found))
-                yield Moved("stay_deleted", len(deleted))
-                for guid, (image, data) in images.items():
-                    if guid not in present.keys() | deleted:
-                        yield Moved("imported", await intake.put(image, data), done / len(found))
-            yield Moved("imported", await intake.flush(), 1)
+                yield TransferProgress("skipped", len(present), done / len(found))
+                yield TransferProgress("stay_deleted", len(deleted))
+                known = present.keys() | deleted
+                new = [images[guid] for guid in images if guid not in known]
+                hashed = await asyncio.gather(*(self._thumbhasher.add(*each) for each in new))
+                for image, (_, data) in zip(hashed, new, strict=True):
+                    written = await intake.put(image, data)
+                    yield TransferProgress("imported", written, done / len(found))
+            yield TransferProgress("imported", await intake.flush(), 1)
         finally:
             await intake.aclose()
 
 
-def _find(folder: Folder, on_error: Callable[[OSError], None]) -> Iterator[_Found]:
+def _find(folder: UntrustedFolder, on_error: Callable[[OSError], None]) -> Iterator[_Found]:
     for path, status in folder.walk(on_error):
         if PurePosixPath(path).suffix.lower() not in _SIDECARS:
             yield _Found(status.st_mtime_ns // 1000, path, status.st_size)
@@ -107,7 +118,7 @@ def _groups(found: Sequence[_Found]) -> Iterator[list[_Found]]:
         yield group
 
 
-def _read(folder: Folder, file: _Found) -> tuple[ImageDetail, bytes] | Trouble | None:
+def _read(folder: UntrustedFolder, file: _Found) -> tuple[ImageDetail, bytes] | ImportFault | None:
     """Return the picture; or why it is not taken in; or None where it is to be none."""
     is_picture = PurePosixPath(file.path).suffix.lower() in _PICTURES
     if file.size > MAX_IMAGE_BYTES and not is_picture:
@@ -116,44 +127,34 @@ def _read(folder: Folder, file: _Found) -> tuple[ImageDetail, bytes] | Trouble |
         data = folder.read(file.path, MAX_IMAGE_BYTES)
         if data is None:
             return None
-        facts = check_image(data)
+        facts = examine(data)
     except OSError as error:
         detail = error.strerror or "it cannot be read"
-        return Trouble(TroubleCode.UNREADABLE, file.path, detail)
+        return ImportFault(ImportFaultCode.UNREADABLE, file.path, detail)
     except BadGeneratorResponseError:
         if not is_picture:
             return None
         detail = "it is not a whole image of a known format, of up to 32 MiB and 50 megapixels"
-        return Trouble(TroubleCode.DAMAGED, file.path, detail)
-    told = _describe(folder, file.path, data)
-    digest = hashlib.sha256(data)
-    guid = _guid_of(digest.digest())
-    moment = datetime.fromtimestamp(min(max(file.mtime_us / 1e6, 0), _LATEST), UTC)
+        return ImportFault(ImportFaultCode.DAMAGED, file.path, detail)
+    told = _read_metadata(folder, file.path, data)
     stem = _stem(file.path)
-    image = ImageDetail(
-        guid=guid,
-        filename=make_filename(stem, moment, guid, facts.content_type.extension),
+    image = facts.describe(
+        guid=_guid_of(facts.sha256),
         prompt=told.prompt or stem,
-        created_at=moment,
-        updated_at=moment,
-        content_type=facts.content_type,
-        width=facts.width,
-        height=facts.height,
-        byte_size=len(data),
-        sha256=digest.hexdigest(),
         model=told.model or MODEL,
-        revised_prompt=None,
+        created_at=datetime.fromtimestamp(min(max(file.mtime_us / 1e6, 0), _LATEST), UTC),
         parameters=told.parameters,
+        filename_from=stem,
     )
     return image, data
 
 
-def _describe(folder: Folder, path: str, data: bytes) -> Description:
+def _read_metadata(folder: UntrustedFolder, path: str, data: bytes) -> ForeignMetadata:
     found = _read_sidecars(folder, path) or read_embedded(data)
-    return (found or Description()).cleaned()
+    return (found or ForeignMetadata()).cleaned()
 
 
-def _read_sidecars(folder: Folder, path: str) -> Description | None:
+def _read_sidecars(folder: UntrustedFolder, path: str) -> ForeignMetadata | None:
     """Return what `name.json`, `name.png.json`, `name.txt` or `name.png.txt` tells."""
     base = path[: -len(suffix)] if (suffix := PurePosixPath(path).suffix) else path
     for extension, read in ((".json", read_json), (".txt", read_text)):
@@ -175,9 +176,9 @@ def _stem(path: str) -> str:
     return stem if stem.strip() else "image"
 
 
-def _guid_of(digest: bytes) -> str:
+def _guid_of(sha256: str) -> str:
     """Return a GUID of version 8 (RFC 9562, section 5.8), which leaves it to us what is in it."""
-    derived = bytearray(hashlib.sha256(_NAMESPACE + digest).digest()[:16])
+    derived = bytearray(hashlib.sha256(_NAMESPACE + bytes.fromhex(sha256)).digest()[:16])
     derived[6] = derived[6] & 0x0F | 0x80
     derived[8] = derived[8] & 0x3F | 0x80
     return str(uuid.UUID(bytes=bytes(derived)))

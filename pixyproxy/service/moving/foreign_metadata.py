@@ -12,27 +12,28 @@ from typing import Any
 
 import orjson
 
-from pixyproxy.core.models import MAX_PROMPT_CHARS
+from pixyproxy.core.fields import MAX_PROMPT_CHARS
 
 MAX_PARAMETERS_BYTES = 64 * 1024
+"""Parameters that are more as JSON are not kept."""
 _MAX_MODEL_CHARS = 255
 _PROMPT_KEYS = ("prompt", "positive_prompt", "Prompt", "caption", "description", "title")
 _MODEL_KEYS = ("model", "model_name", "Model", "sd_model_name")
 _SETTING = re.compile(r'\s*([\w ./+-]+):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
 _DREAM = re.compile(r'\s*"((?:\\.|[^"\\])*)"\s*(.*)', re.DOTALL)
 _MAX_STEPS = 50
-"""So many links of a graph are followed."""
+"""At most this many links of a graph are followed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class ForeignMetadata:
     """What is told of a picture; nothing in it need be true."""
 
     prompt: str = ""
     model: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
 
-    def cleaned(self) -> "Description":
+    def cleaned(self) -> "ForeignMetadata":
         """Return it in a form that every database can hold."""
         parameters = _storable(self.parameters)
         return replace(
@@ -43,7 +44,7 @@ class Description:
         )
 
 
-def read_chunks(texts: Mapping[str, str]) -> Description | None:
+def read_chunks(texts: Mapping[str, str]) -> ForeignMetadata | None:
     """Return what a picture's named texts tell, such as PNG's text chunks; None: nothing."""
     for name, read in _CHUNKS.items():
         text = texts.get(name)
@@ -52,7 +53,7 @@ def read_chunks(texts: Mapping[str, str]) -> Description | None:
     return None
 
 
-def read_text(text: str) -> Description | None:
+def read_text(text: str) -> ForeignMetadata | None:
     """Return what a text tells: settings as AUTOMATIC1111 writes them, or only a prompt.
 
     That is how a `.txt` beside a picture, and a comment in EXIF, are written.
@@ -62,7 +63,7 @@ def read_text(text: str) -> Description | None:
     return _read_automatic(text) if text.strip() else None
 
 
-def read_json(text: str) -> Description | None:
+def read_json(text: str) -> ForeignMetadata | None:
     """Return what a JSON object tells under the usual names, or as one of the tools writes it."""
     told = _load(text)
     if not isinstance(told, dict):
@@ -73,7 +74,7 @@ def read_json(text: str) -> Description | None:
     return None
 
 
-def _read_automatic(text: str) -> Description:
+def _read_automatic(text: str) -> ForeignMetadata:
     """The prompt, then `Negative prompt: ...`, then a line `Steps: 20, Sampler: ..., ...`."""
     lines = text.strip().splitlines()
     settings: dict[str, Any] = {}
@@ -86,38 +87,38 @@ def _read_automatic(text: str) -> Description:
     prompt, mark, negative = "\n".join(lines).partition("Negative prompt:")
     if mark:
         settings = {"negative_prompt": negative.strip()} | settings
-    return Description(prompt.strip(), settings.pop("Model", ""), settings)
+    return ForeignMetadata(prompt.strip(), settings.pop("Model", ""), settings)
 
 
-def _read_dream(text: str) -> Description | None:
+def _read_dream(text: str) -> ForeignMetadata | None:
     """The command line of the first InvokeAI: `"a prompt" -s50 -S123 -W512 ...`."""
     found = _DREAM.fullmatch(text)
     if not found:
         return None
     rest = found[2].strip()
-    return Description(found[1].replace('\\"', '"'), "", {"options": rest} if rest else {})
+    return ForeignMetadata(found[1].replace('\\"', '"'), "", {"options": rest} if rest else {})
 
 
-def _of_plain(told: dict[str, Any]) -> Description | None:
+def _of_plain(told: dict[str, Any]) -> ForeignMetadata | None:
     key = next((key for key in _PROMPT_KEYS if isinstance(told.get(key), str)), None)
     if key is None:
         return None
     rest = {name: value for name, value in told.items() if name not in {key, *_MODEL_KEYS}}
     if isinstance(told.get("parameters"), dict):
         rest = told["parameters"]
-    return Description(told[key], _model_of(told), rest)
+    return ForeignMetadata(told[key], _model_of(told), rest)
 
 
-def _of_invoke(told: dict[str, Any]) -> Description | None:
+def _of_invoke(told: dict[str, Any]) -> ForeignMetadata | None:
     """InvokeAI from 3 on: `positive_prompt`, and a model that is an object."""
     prompt = told.get("positive_prompt")
     if not isinstance(prompt, str):
         return None
     rest = {name: value for name, value in told.items() if name not in {"positive_prompt", "model"}}
-    return Description(prompt, _model_of(told), rest)
+    return ForeignMetadata(prompt, _model_of(told), rest)
 
 
-def _of_old_invoke(told: dict[str, Any]) -> Description | None:
+def _of_old_invoke(told: dict[str, Any]) -> ForeignMetadata | None:
     """InvokeAI 2: `image.prompt` is a text, or a list of weighted texts."""
     image = told.get("image")
     if not isinstance(image, dict):
@@ -130,7 +131,7 @@ def _of_old_invoke(told: dict[str, Any]) -> Description | None:
         return None
     model = told.get("model_weights")
     rest = {name: value for name, value in image.items() if name != "prompt"}
-    return Description(prompt, model if isinstance(model, str) else _model_of(told), rest)
+    return ForeignMetadata(prompt, model if isinstance(model, str) else _model_of(told), rest)
 
 
 def _model_of(told: Mapping[str, Any]) -> str:
@@ -143,7 +144,7 @@ def _model_of(told: Mapping[str, Any]) -> str:
     return ""
 
 
-def _of_comfy(graph: dict[str, Any]) -> Description | None:
+def _of_comfy(graph: dict[str, Any]) -> ForeignMetadata | None:
     """ComfyUI: a graph of nodes; the texts are those that a sampler's `positive` leads to."""
     nodes = {
         name: node
@@ -164,9 +165,9 @@ def _of_comfy(graph: dict[str, Any]) -> Description | None:
         }
         if negative := _text_behind(nodes, inputs.get("negative")):
             rest = {"negative_prompt": negative} | rest
-        return Description(prompt, _model_behind(nodes, inputs.get("model")), rest)
+        return ForeignMetadata(prompt, _model_behind(nodes, inputs.get("model")), rest)
     texts = (node["inputs"].get("text") for node in nodes.values() if _is_encoder(node))
-    return Description(next((text for text in texts if isinstance(text, str)), ""))
+    return ForeignMetadata(next((text for text in texts if isinstance(text, str)), ""))
 
 
 def _is_encoder(node: Mapping[str, Any]) -> bool:
@@ -207,7 +208,7 @@ def _behind(nodes: Mapping[str, Any], link: Any) -> Iterator[dict[str, Any]]:
         links += node["inputs"].values()
 
 
-_CHUNKS: dict[str, Callable[[str], Description | None]] = {
+_CHUNKS: dict[str, Callable[[str], ForeignMetadata | None]] = {
     "parameters": read_text,
     "invokeai_metadata": read_json,
     "sd-metadata": read_json,

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from PIL import Image
 
-from pixyproxy.service.moving.prompts import Description, read_chunks, read_text
+from pixyproxy.service.moving.foreign_metadata import ForeignMetadata, read_chunks, read_text
 
 _EXIF_FOLDER = 0x8769
 _USER_COMMENT = 0x9286
@@ -18,7 +18,7 @@ _ITEM = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
 _MAX_XMP_BYTES = 2**20
 
 
-def read_embedded(data: bytes) -> Description | None:
+def read_embedded(data: bytes) -> ForeignMetadata | None:
     """Return what a picture tells of itself, or None where it tells nothing that we can read.
 
     Whatever is wrong with the texts is no reason not to keep the picture.
@@ -33,7 +33,7 @@ def read_embedded(data: bytes) -> Description | None:
         return None
 
 
-def _read_others(image: Image.Image) -> Iterator[Description]:
+def _read_others(image: Image.Image) -> Iterator[ForeignMetadata]:
     exif = image.getexif()
     for value in (
         exif.get_ifd(_EXIF_FOLDER).get(_USER_COMMENT),

@@ -10,7 +10,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-class Folder:
+class UntrustedFolder:
     """A folder, which may itself be named by a symbolic link; none below it is followed."""
 
     def __init__(self, path: Path) -> None:

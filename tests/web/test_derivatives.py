@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from pixyproxy.service.pictures import rendering
-from pixyproxy.service.serving import variants
-from pixyproxy.service.serving.derivatives import SIDES
+from pixyproxy.service.serving import derivatives
+from pixyproxy.service.serving.derivative_requests import SIDES
 from tests.conftest import MakeSettings, open_client
 from tests.support.model_server import ModelServer, image, picture
 from tests.support.problems import assert_problem
@@ -168,7 +168,7 @@ async def test_it_is_made_once_however_many_ask(
         renders.append(arguments[2])
         return rendering.render(*arguments)
 
-    monkeypatch.setattr(variants, "render", counting)
+    monkeypatch.setattr(derivatives, "render", counting)
     settings = make_settings()
     async with open_client(settings) as client, open_client(settings) as another:
         made = await make(client)
@@ -245,7 +245,7 @@ async def test_what_cannot_be_kept_is_served_all_the_same(
 async def test_too_many_are_refused_and_told_when_to_come_again(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(variants, "MAX_WAITING", 1)
+    monkeypatch.setattr(derivatives, "MAX_WAITING", 1)
     async with open_client(make_settings()) as client:
         made = await make(client)
         path = f"/image/{made['guid']}/content?format=webp&width="

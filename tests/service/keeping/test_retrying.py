@@ -2,7 +2,7 @@
 
 from itertools import islice
 
-from pixyproxy.service.keeping.keeper import FIRST_PAUSE_S, LONGEST_PAUSE_S, pauses
+from pixyproxy.service.keeping.retrying import FIRST_PAUSE_S, LONGEST_PAUSE_S, pauses
 
 
 def test_pauses_grow_to_a_bound_and_are_never_the_same_for_two() -> None:

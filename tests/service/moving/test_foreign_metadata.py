@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from pixyproxy.service.keeping.storable import StorableImage
-from pixyproxy.service.moving.embedded import read_embedded
-from pixyproxy.service.moving.prompts import (
+from pixyproxy.service.moving.embedded_metadata import read_embedded
+from pixyproxy.service.moving.foreign_metadata import (
     MAX_PARAMETERS_BYTES,
-    Description,
+    ForeignMetadata,
     read_json,
     read_text,
 )
@@ -94,13 +94,13 @@ def with_comment(image_format: str, comment: bytes) -> bytes:
     return saved(image_format, exif=exif)
 
 
-def embedded(data: bytes) -> Description:
+def embedded(data: bytes) -> ForeignMetadata:
     found = read_embedded(data)
     assert found is not None
     return found.cleaned()
 
 
-def check_automatic(found: Description) -> None:
+def check_automatic(found: ForeignMetadata) -> None:
     assert found.prompt == "a fox, (watercolor:1.2), <lora:ink:0.8>\nin the snow"
     assert found.model == "dreamshaper_8"
     assert found.parameters["negative_prompt"] == "blurry,\nlow quality"
@@ -213,7 +213,7 @@ def test_what_is_compressed_does_not_burst() -> None:
 @pytest.mark.parametrize("key", ["prompt", "positive_prompt", "caption", "description"])
 def test_a_json_beside_it(key: str) -> None:
     found = read_json(json.dumps({key: "a fox", "model": "m", "seed": 1}))
-    assert found == Description("a fox", "m", {"seed": 1})
+    assert found == ForeignMetadata("a fox", "m", {"seed": 1})
     assert read_json("[]") is None
     assert read_json("{") is None
     assert read_json('{"seed": 1}') is None
@@ -241,7 +241,7 @@ def test_nonsense_is_no_error(value: Any) -> None:
 
 @given(st.text(), st.dictionaries(st.text(), st.text() | st.integers()))
 def test_what_is_cleaned_can_be_stored(text: str, parameters: dict[str, Any]) -> None:
-    cleaned = Description(f"x{text}", text, parameters).cleaned()
+    cleaned = ForeignMetadata(f"x{text}", text, parameters).cleaned()
     StorableImage.model_validate(
         {
             "guid": "0f0e0d0c-0b0a-4999-8888-777766665555",
@@ -263,5 +263,5 @@ def test_what_is_cleaned_can_be_stored(text: str, parameters: dict[str, Any]) ->
 
 def test_too_much_is_left_out() -> None:
     long = {"x": "x" * MAX_PARAMETERS_BYTES}
-    cleaned = Description("p" * 40_000, "m" * 300, long).cleaned()
+    cleaned = ForeignMetadata("p" * 40_000, "m" * 300, long).cleaned()
     assert (len(cleaned.prompt), len(cleaned.model), cleaned.parameters) == (32_000, 255, {})

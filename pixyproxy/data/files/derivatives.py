@@ -22,11 +22,11 @@ _LEDGER = ".bytes"
 _LOCKS = ".locks"
 _LOCK_FILES = 64
 _SHARE_LEFT = 0.8
-"""So full the cache is after the least used were dropped, which so need not happen again soon."""
+"""How full the cache is after the least used were dropped: that need not happen again soon."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class DerivativeFile:
     """A file in the cache. It was used last at `used_ns`."""
 
     guid: str
@@ -35,7 +35,7 @@ class Kept:
     used_ns: int
 
 
-class VariantStore:
+class DerivativeStore:
     """A folder of derivatives: `ab/<guid>/<name>`. Several processes may share it.
 
     It reads and writes the disk: call it in threads. It raises OSError only where it says so:
@@ -49,7 +49,7 @@ class VariantStore:
 
     def path_of(self, guid: str, name: str) -> str:
         """Return where a derivative lies in the folder."""
-        return f"{guid[:2]}/{guid}/{name}"
+        return f"{_folder_of(guid)}/{name}"
 
     def read(self, guid: str, name: str) -> bytes | None:
         """Return a derivative, and note that it was used; None where there is none."""
@@ -107,7 +107,7 @@ class VariantStore:
 
     def remove(self, guid: str) -> None:
         """Remove all derivatives of an image. Raises OSError."""
-        folder = self.folder / guid[:2] / guid
+        folder = self.folder / _folder_of(guid)
         if not folder.exists():
             return
         with self._ledger() as ledger:
@@ -121,7 +121,9 @@ class VariantStore:
         """Return the GUIDs of the images that have derivatives. Raises OSError."""
         return [folder.name for folder in self._folders()]
 
-    def prune(self, is_wanted: Callable[[Kept], bool]) -> tuple[list[Kept], list[Kept]]:
+    def prune(
+        self, is_wanted: Callable[[DerivativeFile], bool]
+    ) -> tuple[list[DerivativeFile], list[DerivativeFile]]:
         """Remove what is not wanted, and the least used beyond the bound. Raises OSError.
 
         Returns what is kept, and what was removed.
@@ -151,20 +153,20 @@ class VariantStore:
             raise
 
     def _shrink(self, max_bytes: int) -> int:
-        """Drop the least used until no more than so many bytes are kept, and return how many."""
+        """Drop the least used beyond `max_bytes`, and return how many bytes are kept."""
         every = self._list()
         kept = _within(every, max_bytes)
         self._drop(list(set(every).difference(kept)))
         return sum(one.byte_size for one in kept)
 
-    def _drop(self, dropped: list[Kept]) -> None:
+    def _drop(self, dropped: list[DerivativeFile]) -> None:
         for one in dropped:
             file = self.folder / self.path_of(one.guid, one.name)
             file.unlink(missing_ok=True)
             with suppress(OSError):  # others are still in it
                 file.parent.rmdir()
 
-    def _list(self) -> list[Kept]:
+    def _list(self) -> list[DerivativeFile]:
         return [one for folder in self._folders() for one in self._in_folder(folder)]
 
     def _folders(self) -> Iterator[Path]:
@@ -173,10 +175,10 @@ class VariantStore:
         for shard in sorted(self.folder.glob("[0-9a-f][0-9a-f]")):
             yield from (folder for folder in sorted(shard.iterdir()) if is_guid(folder.name))
 
-    def _in_folder(self, folder: Path) -> Iterator[Kept]:
+    def _in_folder(self, folder: Path) -> Iterator[DerivativeFile]:
         for entry in os.scandir(folder):
             stat = entry.stat(follow_symlinks=False)
-            yield Kept(folder.name, entry.name, stat.st_size, stat.st_mtime_ns)
+            yield DerivativeFile(folder.name, entry.name, stat.st_size, stat.st_mtime_ns)
 
     @contextmanager
     def _ledger(self) -> Iterator["_Ledger"]:
@@ -189,7 +191,11 @@ class VariantStore:
             os.close(descriptor)
 
 
-def _within(files: list[Kept], max_bytes: int) -> list[Kept]:
+def _folder_of(guid: str) -> str:
+    return f"{guid[:2]}/{guid}"
+
+
+def _within(files: list[DerivativeFile], max_bytes: int) -> list[DerivativeFile]:
     """Return the files that were used last, as many as fit."""
     files.sort(key=lambda one: one.used_ns, reverse=True)
     totals = itertools.accumulate(one.byte_size for one in files)
