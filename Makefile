@@ -2,16 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+UI := tools/ui/node_modules/.bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --quiet \
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check format bench lock schema clean
+.PHONY: help run test soak check check-ui format bench lock schema clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: $(VENV)/run.stamp ## start the service on its embedded defaults
 	@$(BIN)/pixyproxy serve
@@ -27,6 +28,16 @@ check: $(VENV)/dev.stamp ## lint, check the format, the types and the architectu
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory check-ui; \
+	else echo "NOT CHECKED: the gallery's modules, for npm is missing on this machine" >&2; fi
+
+check-ui: tools/ui/node_modules/.package-lock.json ## check the gallery's modules, by node
+	@$(UI)/tsc -p tools/ui
+	@$(UI)/biome check --config-path=tools/ui pixyproxy/web/ui
+
+tools/ui/node_modules/.package-lock.json: tools/ui/package-lock.json
+	@npm --prefix tools/ui ci
+	@touch $@
 
 format: $(VENV)/dev.stamp ## format the code and mend what the linter can
 	@$(BIN)/ruff format .

@@ -53,8 +53,8 @@ def make_graphql_router(
 ) -> APIRouter:
     """Return the router of /graphql, after the GraphQL-over-HTTP specification.
 
-    The page that `graphiql` answers with holds no data, and is for anybody. Pages of the service itself and of
-    `allowed_origins` may open WebSockets, which join `sockets`.
+    The page that `graphiql` answers with holds no data, and is for anybody. Pages of the service
+    itself and of `allowed_origins` may open WebSockets, which join `sockets`.
     """
     schema = make_schema(limits)
 

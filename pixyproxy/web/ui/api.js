@@ -113,8 +113,17 @@ export async function gql(query, variables, options) {
   const answer = await send("graphql", { query, variables }, options);
   const content = await answer.json().catch(() => ({}));
   const fault = content.errors?.[0];
-  if (fault || !content.data) throw new Failure(fault?.extensions?.code ?? "internal-error", fault?.message);
+  if (fault || !content.data)
+    throw new Failure(fault?.extensions?.code ?? "internal-error", fault?.message);
   return content.data;
+}
+
+/** How many images one call may name. */
+export const MOST = 500;
+
+/** @param {string[]} guids */
+export function* portions(guids) {
+  for (let at = 0; at < guids.length; at += MOST) yield guids.slice(at, at + MOST);
 }
 
 /** @param {string} guid */

@@ -2,11 +2,13 @@
 
 import { beginSession, key } from "./api.js";
 import { Curator } from "./curate.js";
+import { Deletion } from "./deletion.js";
 import { Details } from "./details.js";
 import { askForKey, compare, showHelp } from "./dialogs.js";
-import { button, h, hear, icon, isTyping, tell } from "./dom.js";
+import { button, h, hear, icon, tell } from "./dom.js";
 import { Finder } from "./find.js";
 import { Grid } from "./grid.js";
+import { listenToKeys } from "./keyboard.js";
 import { ImageList, placeOf } from "./list.js";
 import { Maker } from "./make.js";
 import { notices } from "./notices.js";
@@ -30,15 +32,61 @@ details.grid = grid;
 
 const count = h("p", { class: "count", role: "status" });
 const empty = h("div", { class: "empty", hidden: true }, icon("brush"), h("p"));
-const fresh = button({ words: "", look: "send", class: "fresh", hidden: true, onclick: () => toTop() });
-const jumped = button({ words: t("to-newest"), look: "send", class: "fresh", hidden: true, onclick: () => open(null) });
-const help = button({ words: t("keys"), look: "help", only: true, class: "bare", onclick: showHelp });
-const header = h("header", { class: "top" }, h("a", { class: "brand", href: "./", onclick: home }, h("span", { class: "mark", "aria-hidden": "true" }), "PixyProxy"), finder, h("div", { class: "corner" }, h("span", { class: "away" }, t("away")), count, help));
-const main = h("main", { id: "images", tabindex: -1 }, h("h1", { class: "unseen" }, t("images-of-all")), finder.chips, queue, empty, grid);
+const fresh = button({
+  words: "",
+  look: "send",
+  class: "fresh",
+  hidden: true,
+  onclick: () => toTop(),
+});
+const jumped = button({
+  words: t("to-newest"),
+  look: "send",
+  class: "fresh",
+  hidden: true,
+  onclick: () => open(null),
+});
+const help = button({
+  words: t("keys"),
+  look: "help",
+  only: true,
+  class: "bare",
+  onclick: showHelp,
+});
+const header = h(
+  "header",
+  { class: "top" },
+  h(
+    "a",
+    { class: "brand", href: "./", onclick: home },
+    h("span", { class: "mark", "aria-hidden": "true" }),
+    "PixyProxy",
+  ),
+  finder,
+  h("div", { class: "corner" }, h("span", { class: "away" }, t("away")), count, help),
+);
+const main = h(
+  "main",
+  { id: "images", tabindex: -1 },
+  h("h1", { class: "unseen" }, t("images-of-all")),
+  finder.chips,
+  queue,
+  empty,
+  grid,
+);
 
-document.body.replaceChildren(h("a", { class: "skip", href: "#prompt" }, t("skip")), header, main, rail, maker, details, notices);
+document.body.replaceChildren(
+  h("a", { class: "skip", href: "#prompt" }, t("skip")),
+  header,
+  main,
+  rail,
+  maker,
+  details,
+  notices,
+);
 maker.prompt.id = "prompt";
 const curator = new Curator(grid);
+const deletion = new Deletion(grid);
 main.append(fresh, jumped, curator.bar);
 
 /** @type {import("./api.js").Image[]} what has come and is not shown yet */
@@ -67,7 +115,7 @@ async function open(after, offset = 0) {
   grid.list?.close();
   waiting = [];
   const list = new ImageList(filterOf(now));
-  for (const image of [...(curator.resumed ?? []), ...pending()]) list.hidden.add(image);
+  for (const image of [...deletion.resumed, ...pending()]) list.hidden.add(image);
   try {
     await list.open(after);
     if (after && !list.pages.length) await list.open();
@@ -79,7 +127,9 @@ async function open(after, offset = 0) {
   grid.show(list);
   scrollTo({ top: after ? grid.offsetTop - offset - 80 : 0, behavior: "instant" });
   showState();
-  const { totalCount, totalCountIsEstimate } = await list.count().catch(() => ({ totalCount: 0, totalCountIsEstimate: false }));
+  const { totalCount, totalCountIsEstimate } = await list
+    .count()
+    .catch(() => ({ totalCount: 0, totalCountIsEstimate: false }));
   if (grid.list !== list) return;
   total = totalCount;
   isEstimate = totalCountIsEstimate;
@@ -100,7 +150,10 @@ function showState() {
   empty.hidden = !isEmpty || !queue.hidden;
   const words = /** @type {HTMLElement} */ (empty.lastElementChild);
   words.textContent = isEmpty ? t(finder.isFiltering ? "nothing-found" : "nothing-yet") : "";
-  count.textContent = isEmpty || !total ? "" : t(finder.isFiltering ? "found" : "kept", showNumber(total), isEstimate);
+  count.textContent =
+    isEmpty || !total
+      ? ""
+      : t(finder.isFiltering ? "found" : "kept", showNumber(total), isEstimate);
   fresh.hidden = waiting.length === 0;
   if (fresh.lastElementChild) fresh.lastElementChild.textContent = t("fresh", waiting.length);
   jumped.hidden = !list || list.atTop || !fresh.hidden;
@@ -225,80 +278,13 @@ grid.addEventListener("click", (event) => {
   details.open(guid);
 });
 
-/**
- * Move the focus in the grid.
- * @param {string} arrow
- * @param {boolean} isSelecting
- */
-function moveFocus(arrow, isSelecting) {
-  const tiles = [...grid.tiles.values()].map((tile) => ({ tile, box: tile.element.getBoundingClientRect() }));
-  const current = tiles.find(({ tile }) => tile.link === document.activeElement);
-  const middle = (/** @type {DOMRect} */ box) => box.left + box.width / 2;
-  let next;
-  if (!current) next = tiles.filter(({ box }) => box.bottom > 90).sort((a, b) => a.box.top - b.box.top || a.box.left - b.box.left)[0];
-  else if (arrow === "ArrowLeft" || arrow === "ArrowRight") {
-    const order = tiles.sort((a, b) => a.box.top - b.box.top || a.box.left - b.box.left);
-    next = order[order.indexOf(current) + (arrow === "ArrowLeft" ? -1 : 1)];
-  } else {
-    const isDown = arrow === "ArrowDown";
-    const beyond = tiles.filter(({ box }) => (isDown ? box.top > current.box.top + 4 : box.top < current.box.top - 4));
-    const distance = (/** @type {DOMRect} */ box) => Math.abs(box.top - current.box.top) * 4 + Math.abs(middle(box) - middle(current.box));
-    next = beyond.sort((a, b) => distance(a.box) - distance(b.box))[0];
-  }
-  if (!next) return;
-  if (isSelecting && current) {
-    if (!curator.selected.has(current.tile.item.guid)) curator.toggle(current.tile.item.guid);
-    curator.extendTo(next.tile.item.guid);
-  }
-  next.tile.link.focus({ preventScroll: true });
-  const { top, bottom } = next.box;
-  if (top < 100) scrollBy({ top: top - 140, behavior: "instant" });
-  else if (bottom > innerHeight - 170) scrollBy({ top: bottom - innerHeight + 200, behavior: "instant" });
-}
-
-/** The image whose tile has the focus. */
-function focused() {
-  return [...grid.tiles.values()].find((tile) => tile.link === document.activeElement)?.item;
-}
-
-/** @type {Record<string, (event: KeyboardEvent) => void>} */
-const KEYS = {
-  "/": () => finder.input.select(),
-  n: () => maker.prompt.focus(),
-  "?": showHelp,
-  Escape: () => curator.clear(),
-  Delete: () => {
-    const item = focused();
-    const images = curator.selected.size ? curator.images() : item ? [item] : [];
-    const beside = item && [...grid.tiles.values()].find((tile) => tile.link.parentElement === document.activeElement?.parentElement?.nextElementSibling);
-    tell("delete", images);
-    beside?.link.focus({ preventScroll: true });
-  },
-  f: () => {
-    const item = focused();
-    if (curator.selected.size) curator.favourite([...curator.selected]);
-    else if (item) curator.favourite([item.guid]);
-  },
-  x: () => {
-    const item = focused();
-    if (item) curator.toggle(item.guid);
-  },
-};
-
-document.addEventListener("keydown", (event) => {
-  if (details.isOpen || document.querySelector("dialog:modal") || isTyping(event.target)) return;
-  if (event.ctrlKey || event.metaKey) {
-    if (event.key === "z" && curator.undos.length) curator.undos.at(-1)?.();
-    else if (event.key === "a" && !event.shiftKey) for (const tile of grid.tiles.values()) curator.selected.has(tile.item.guid) || curator.toggle(tile.item.guid);
-    else return;
-    event.preventDefault();
-  } else if (event.key.startsWith("Arrow") && !event.altKey) {
-    event.preventDefault();
-    moveFocus(event.key, event.shiftKey);
-  } else if (KEYS[event.key]) {
-    event.preventDefault();
-    KEYS[event.key](event);
-  }
+listenToKeys({
+  grid,
+  curator,
+  deletion,
+  search: () => finder.input.select(),
+  write: () => maker.prompt.focus(),
+  isAway: () => details.isOpen,
 });
 
 await (key.get() ? beginSession().catch(() => false) : null);

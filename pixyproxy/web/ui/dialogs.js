@@ -1,6 +1,6 @@
 // Dialogs: for the key, for the keys of the keyboard, and for two pictures side by side.
 
-import { srcset, key } from "./api.js";
+import { key, srcset } from "./api.js";
 import { button, h } from "./dom.js";
 import { t } from "./text.js";
 
@@ -11,12 +11,23 @@ import { t } from "./text.js";
  */
 export function askForKey(isWrong) {
   return new Promise((resolve) => {
-    const input = h("input", { type: "password", autocomplete: "off", required: true, id: "key", "aria-describedby": "key-hint", autofocus: true });
+    const input = h("input", {
+      type: "password",
+      autocomplete: "off",
+      required: true,
+      id: "key",
+      "aria-describedby": "key-hint",
+      autofocus: true,
+    });
     const form = h(
       "form",
       {},
       h("h2", {}, t("key-title")),
-      h("p", { id: "key-hint", role: isWrong ? "alert" : null }, t(isWrong ? "key-wrong" : "key-hint")),
+      h(
+        "p",
+        { id: "key-hint", role: isWrong ? "alert" : null },
+        t(isWrong ? "key-wrong" : "key-hint"),
+      ),
       h("label", { for: "key" }, t("key")),
       input,
       button({ words: t("key-go"), class: "primary", type: "submit" }),
@@ -40,12 +51,33 @@ export function askForKey(isWrong) {
 
 /** Tell what every key does. */
 export function showHelp() {
-  const lines = t("keys-list").split("\n").map((line) => line.split(" | "));
+  const lines = t("keys-list")
+    .split("\n")
+    .map((line) => line.split(" | "));
   open(
     t("keys"),
     "box keys",
-    h("dl", {}, ...lines.flatMap(([keys, words]) => [h("dt", {}, ...keys.split(" ").map((each) => h("kbd", {}, each))), h("dd", {}, words)])),
-    h("p", { class: "links" }, h("a", { href: "graphql" }, "GraphQL"), h("a", { href: "docs" }, "REST"), key.get() && button({ words: t("forget-key"), look: "key", class: "plain", onclick: () => key.forget() })),
+    h(
+      "dl",
+      {},
+      ...lines.flatMap(([keys, words]) => [
+        h("dt", {}, ...keys.split(" ").map((each) => h("kbd", {}, each))),
+        h("dd", {}, words),
+      ]),
+    ),
+    h(
+      "p",
+      { class: "links" },
+      h("a", { href: "graphql" }, "GraphQL"),
+      h("a", { href: "docs" }, "REST"),
+      key.get() &&
+        button({
+          words: t("forget-key"),
+          look: "key",
+          class: "plain",
+          onclick: () => key.forget(),
+        }),
+    ),
   );
 }
 
@@ -54,15 +86,28 @@ export function showHelp() {
  * @param {import("./api.js").Image[]} images
  */
 export function compare([one, other]) {
-  const picture = (/** @type {import("./api.js").Image} */ image) => h("img", { alt: image.prompt, srcset: srcset(image, 1920), sizes: "80vw" });
+  const picture = (/** @type {import("./api.js").Image} */ image) =>
+    h("img", { alt: image.prompt, srcset: srcset(image, 1920), sizes: "80vw" });
   const over = picture(other);
-  const line = h("input", { type: "range", min: 0, max: 100, value: 50, step: 0.5, "aria-label": t("compare-line") });
+  const line = h("input", {
+    type: "range",
+    min: 0,
+    max: 100,
+    value: 50,
+    step: 0.5,
+    "aria-label": t("compare-line"),
+  });
   const stage = h("div", { class: "pair" }, picture(one), over, line);
   const move = () => stage.style.setProperty("--at", `${line.value}%`);
   line.addEventListener("input", move);
   move();
   stage.style.aspectRatio = `${one.width} / ${one.height}`;
-  open(t("compare"), "box compare", stage, h("div", { class: "captions" }, h("p", {}, one.prompt), h("p", {}, other.prompt)));
+  open(
+    t("compare"),
+    "box compare",
+    stage,
+    h("div", { class: "captions" }, h("p", {}, one.prompt), h("p", {}, other.prompt)),
+  );
 }
 
 /**
@@ -72,7 +117,17 @@ export function compare([one, other]) {
  */
 function open(title, look, ...content) {
   const close = () => dialog.close();
-  const dialog = h("dialog", { class: look, "aria-label": title }, h("header", {}, h("h2", {}, title), button({ words: t("close"), look: "close", only: true, class: "bare", onclick: close })), ...content);
+  const dialog = h(
+    "dialog",
+    { class: look, "aria-label": title },
+    h(
+      "header",
+      {},
+      h("h2", {}, title),
+      button({ words: t("close"), look: "close", only: true, class: "bare", onclick: close }),
+    ),
+    ...content,
+  );
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => event.target === dialog && close());
   document.body.append(dialog);

@@ -23,7 +23,8 @@ SwaggerUIBundle({
   defaultModelsExpandDepth: 0,
   validatorUrl: null,
   requestInterceptor: (/** @type {any} */ request) => {
-    if (field.value && !request.headers.Authorization && !request.headers["X-API-Key"]) request.headers.Authorization = `Bearer ${field.value}`;
+    if (field.value && !request.headers.Authorization && !request.headers["X-API-Key"])
+      request.headers.Authorization = `Bearer ${field.value}`;
     return request;
   },
 });

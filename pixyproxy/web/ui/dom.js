@@ -16,7 +16,9 @@ export function h(tag, properties = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else set(element, name, value);
   }
-  element.append(.../** @type {(Node | string)[]} */ (children.filter((child) => child || child === "")));
+  element.append(
+    .../** @type {(Node | string)[]} */ (children.filter((child) => child || child === "")),
+  );
   return element;
 }
 
@@ -32,7 +34,8 @@ export function set(element, name, value) {
 }
 
 const PATHS = /** @type {const} */ ({
-  brush: "M4 20c3 0 5-1 5-3.5A2.5 2.5 0 0 0 4.5 15c-1 1 0 3-2 4 .5.7 1 1 1.500 1ZM9 14 18.500 4.500a1.800 1.800 0 0 1 2.500 2.500L11.500 16.500",
+  brush:
+    "M4 20c3 0 5-1 5-3.5A2.5 2.5 0 0 0 4.5 15c-1 1 0 3-2 4 .5.7 1 1 1.500 1ZM9 14 18.500 4.500a1.800 1.800 0 0 1 2.500 2.500L11.500 16.500",
   check: "m5 12.500 4.500 4.500L19 7.500",
   close: "M6 6l12 12M18 6 6 18",
   compare: "M12 3v18M4 6h5v12H4zM15 6h5v12h-5z",
@@ -85,7 +88,9 @@ export function button({ words, look, only = false, ...rest }) {
  * @param {EventTarget | null} target
  */
 export function isTyping(target) {
-  return target instanceof HTMLElement && target.matches("input, textarea, select, [contenteditable]");
+  return (
+    target instanceof HTMLElement && target.matches("input, textarea, select, [contenteditable]")
+  );
 }
 
 /** Things that happen, told to whoever listens. */

@@ -2,7 +2,9 @@
 
 export {};
 
-const { React, ReactDOM, GraphiQL, GraphiQLPluginExplorer, graphqlWs } = /** @type {any} */ (window);
+const { React, ReactDOM, GraphiQL, GraphiQLPluginExplorer, graphqlWs } = /** @type {any} */ (
+  window
+);
 
 const KEY = "pixyproxy-key";
 const endpoint = new URL("graphql", location.href).href;
@@ -68,7 +70,10 @@ mutation Delete($guid: ID!) {
 ];
 
 const ownFetch = (/** @type {string} */ url, /** @type {RequestInit} */ options) =>
-  fetch(url, { ...options, headers: { ...credentials(), .../** @type {any} */ (options.headers) } });
+  fetch(url, {
+    ...options,
+    headers: { ...credentials(), .../** @type {any} */ (options.headers) },
+  });
 const wsClient = graphqlWs.createClient({
   url: endpoint.replace(/^http/, "ws"),
   connectionParams: credentials,
@@ -77,14 +82,21 @@ const fetcher = GraphiQL.createFetcher({ url: endpoint, fetch: ownFetch, wsClien
 
 function Page() {
   const [query, setQuery] = React.useState(EXAMPLES[0]);
-  const explorer = GraphiQLPluginExplorer.useExplorerPlugin({ query, onEdit: setQuery, showAttribution: false });
+  const explorer = GraphiQLPluginExplorer.useExplorerPlugin({
+    query,
+    onEdit: setQuery,
+    showAttribution: false,
+  });
   const needsGuid = JSON.stringify({ guid: "" });
   return React.createElement(GraphiQL, {
     fetcher,
     query,
     onEditQuery: setQuery,
     plugins: [explorer],
-    defaultTabs: EXAMPLES.map((each) => ({ query: each, variables: each.includes("$guid") ? needsGuid : undefined })),
+    defaultTabs: EXAMPLES.map((each) => ({
+      query: each,
+      variables: each.includes("$guid") ? needsGuid : undefined,
+    })),
     defaultEditorToolsVisibility: "variables",
     shouldPersistHeaders: false,
     isHeadersEditorEnabled: true,
@@ -99,7 +111,8 @@ function Page() {
 function storageOf(storage) {
   return {
     getItem: (/** @type {string} */ name) => storage.getItem(name),
-    setItem: (/** @type {string} */ name, /** @type {string} */ value) => storage.setItem(name, value),
+    setItem: (/** @type {string} */ name, /** @type {string} */ value) =>
+      storage.setItem(name, value),
     removeItem: (/** @type {string} */ name) => storage.removeItem(name),
     clear: () => storage.clear(),
     get length() {

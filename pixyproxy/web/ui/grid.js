@@ -1,10 +1,9 @@
 // The grid: of the list, the rows in sight and a little more are in the document.
 
-import { contentUrl, srcset } from "./api.js";
-import { button, h, tell } from "./dom.js";
+import { h, tell } from "./dom.js";
 import { layOut } from "./layout.js";
-import { showDay, t } from "./text.js";
-import { paint } from "./thumbhash.js";
+import { showDay } from "./text.js";
+import { Pictures, Tile } from "./tile.js";
 
 /** @typedef {import("./api.js").Image} Image */
 /** @typedef {import("./list.js").ImageList} ImageList */
@@ -17,11 +16,6 @@ const POOL = 80;
 const PAGES_KEPT = 8;
 const RESTING_MS = 90;
 const FAST_PX_PER_MS = 2;
-/** How many pictures are asked for at once: the service may have to make their sizes first. */
-const AT_ONCE = 5;
-const RETRIES_MS = [700, 2500, 6000];
-export const FAVOURITE = "favorite";
-export const SENSITIVE = "sensitive";
 
 export class Grid extends HTMLElement {
   constructor() {
@@ -41,7 +35,7 @@ export class Grid extends HTMLElement {
     this.lastAt = 0;
     this.resting = 0;
     this.isFast = false;
-    this.loading = 0;
+    this.pictures = new Pictures();
     /** @type {Tile[]} what has left the document and can serve again */
     this.pool = [];
     this.deadline = 0;
@@ -84,7 +78,8 @@ export class Grid extends HTMLElement {
     change();
     this.arrange();
     const found = anchor && this.list?.find(anchor.guid);
-    if (found) scrollTo({ top: this.offsetOf(found.page, found.at) - anchor.offset, behavior: "instant" });
+    if (found)
+      scrollTo({ top: this.offsetOf(found.page, found.at) - anchor.offset, behavior: "instant" });
     this.render();
   }
 
@@ -120,7 +115,11 @@ export class Grid extends HTMLElement {
       const row = page.layout.rows.find((one) => page.top + one.y + one.height > edge);
       const item = row && page.items[row.from];
       if (row && item) {
-        return { guid: item.guid, cursor: item.cursor, offset: this.offsetTop + page.top + row.y - scrollY };
+        return {
+          guid: item.guid,
+          cursor: item.cursor,
+          offset: this.offsetTop + page.top + row.y - scrollY,
+        };
       }
     }
     return null;
@@ -185,12 +184,17 @@ export class Grid extends HTMLElement {
       const { layout } = page;
       if (!layout) return;
       if (page.top > bottom || page.top + layout.height < top) {
-        const isFar = page.top > bottom + PAGES_KEPT * 4000 || page.top + layout.height < top - PAGES_KEPT * 4000;
+        const isFar =
+          page.top > bottom + PAGES_KEPT * 4000 ||
+          page.top + layout.height < top - PAGES_KEPT * 4000;
         if (isFar && number > 0) page.items = null;
         return;
       }
       if (!page.items) {
-        this.list?.fill(page).then(() => this.relayout(), () => {});
+        this.list?.fill(page).then(
+          () => this.relayout(),
+          () => {},
+        );
         return;
       }
       for (const heading of layout.headings) {
@@ -243,16 +247,22 @@ export class Grid extends HTMLElement {
     const below = this.offsetTop + this.height - scrollY - innerHeight;
     const above = scrollY - this.offsetTop;
     if (!list.atEnd && below < 3 * innerHeight) {
-      list.more().then(() => this.list === list && this.relayout(), (error) => this.complain(error));
+      list.more().then(
+        () => this.list === list && this.relayout(),
+        (error) => this.complain(error),
+      );
     } else if (!list.atTop && above < 2 * innerHeight && list.pages.length) {
       let pages = 0;
       const before = [...list.pages];
-      list.before().then(() => {
-        pages = list.pages.length;
-        if (this.list !== list || pages === before.length) return;
-        const [added] = list.pages.splice(0, 1);
-        this.keepPlaceBelow(() => list.pages.unshift(added));
-      }, (error) => this.complain(error));
+      list.before().then(
+        () => {
+          pages = list.pages.length;
+          if (this.list !== list || pages === before.length) return;
+          const [added] = list.pages.splice(0, 1);
+          this.keepPlaceBelow(() => list.pages.unshift(added));
+        },
+        (error) => this.complain(error),
+      );
     }
   }
 
@@ -322,19 +332,9 @@ export class Grid extends HTMLElement {
     }
   }
 
-  /** Ask for pictures, those nearest to the middle of the window first. */
   loadPictures() {
-    if (this.loading >= AT_ONCE || this.isFast) return;
-    const middle = scrollY - this.offsetTop + innerHeight / 2;
-    const waiting = [...this.tiles.values()].filter((tile) => !tile.image.srcset);
-    waiting.sort((a, b) => Math.abs(a.y - middle) - Math.abs(b.y - middle));
-    for (const tile of waiting.slice(0, AT_ONCE - this.loading)) {
-      this.loading++;
-      tile.load(() => {
-        this.loading--;
-        this.loadPictures();
-      });
-    }
+    if (this.isFast) return;
+    this.pictures.load(this.tiles.values(), scrollY - this.offsetTop + innerHeight / 2);
   }
 
   /** Let what moves be seen to move, for a moment. */
@@ -353,107 +353,6 @@ export class Grid extends HTMLElement {
   /** The images in the order of the list, as far as they are loaded. */
   loaded() {
     return (this.list?.pages ?? []).flatMap((page) => page.items ?? []);
-  }
-}
-
-/** One picture of the grid. Its elements serve again for another picture. */
-class Tile {
-  constructor() {
-    this.item = /** @type {Image} */ (/** @type {unknown} */ (null));
-    this.image = h("img", { decoding: "async", draggable: "false" });
-    this.canvas = h("canvas", { "aria-hidden": "true" });
-    this.link = h("a", { draggable: "false" }, this.canvas, this.image);
-    this.star = button({ words: t("favourite"), look: "star", only: true, class: "star", tabindex: -1, onclick: () => tell("favourite", [this.item.guid]) });
-    this.check = button({ words: t("select"), look: "check", only: true, class: "pick", tabindex: -1 });
-    this.element = h("div", { class: "tile" }, this.link, this.check, this.star);
-    this.image.addEventListener("load", () => {
-      this.element.classList.add("loaded");
-      this.settle();
-    });
-    this.image.addEventListener("error", () => {
-      this.settle();
-      this.retry();
-    });
-  }
-
-  retries = 0;
-  geometry = "";
-  y = 0;
-  height = 0;
-  isLoading = false;
-  settle = () => {};
-
-  /** @param {Image} item */
-  assign(item) {
-    this.retries = 0;
-    this.geometry = "";
-    this.element.className = "tile";
-    this.element.dataset.guid = item.guid;
-    this.link.href = `?image=${item.guid}`;
-    this.image.removeAttribute("srcset");
-    this.image.alt = item.prompt;
-    this.canvas.hidden = !item.thumbhash;
-    if (item.thumbhash) paint(item.thumbhash, this.canvas);
-    this.update(item);
-    return this;
-  }
-
-  /** @param {Image} item */
-  update(item) {
-    this.item = item;
-    const isFavourite = item.tags.includes(FAVOURITE);
-    this.element.classList.toggle("favourite", isFavourite);
-    this.element.classList.toggle("sensitive", item.tags.includes(SENSITIVE));
-    this.star.setAttribute("aria-pressed", String(isFavourite));
-  }
-
-  /**
-   * @param {number} x
-   * @param {number} y
-   * @param {number} width
-   * @param {number} height
-   */
-  place(x, y, width, height) {
-    const geometry = `${x} ${y} ${width} ${height}`;
-    if (geometry === this.geometry) return;
-    this.geometry = geometry;
-    this.y = y + height / 2;
-    this.height = height;
-    const { style } = this.element;
-    style.transform = `translate(${x}px, ${y}px)`;
-    style.width = `${width}px`;
-    style.height = `${height}px`;
-    this.image.sizes = `${Math.ceil(width)}px`;
-  }
-
-  /** @param {() => void} done once it has come, or will not */
-  load(done) {
-    this.isLoading = true;
-    this.settle = () => {
-      this.settle = () => {};
-      this.isLoading = false;
-      done();
-    };
-    this.image.srcset = srcset(this.item);
-  }
-
-  /** The service may be busy making sizes; or the picture is gone. */
-  async retry() {
-    const wait = RETRIES_MS[this.retries++];
-    const answer = await fetch(contentUrl(this.item.guid), { method: "HEAD" }).catch(() => null);
-    if (answer?.status === 404 || answer?.status === 410) tell("gone", [this.item.guid]);
-    else if (wait && this.element.isConnected) {
-      setTimeout(() => {
-        this.image.srcset = "";
-        this.image.srcset = srcset(this.item);
-      }, wait);
-    } else this.element.classList.add("broken");
-  }
-
-  /** @param {boolean} isSelected */
-  select(isSelected) {
-    this.element.classList.toggle("selected", isSelected);
-    this.check.setAttribute("aria-pressed", String(isSelected));
   }
 }
 

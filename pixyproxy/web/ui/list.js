@@ -39,7 +39,9 @@ export class Page {
   /** Keep what the layout needs of the items. */
   note() {
     const items = /** @type {Image[]} */ (this.items ?? []);
-    this.ratios = Float32Array.from(items, ({ width, height }) => Math.min(Math.max(width / height, 0.4), 3.2));
+    this.ratios = Float32Array.from(items, ({ width, height }) =>
+      Math.min(Math.max(width / height, 0.4), 3.2),
+    );
     this.days = items.map((item) => dayOf(item.createdAt));
     this.layout = null;
   }
@@ -73,7 +75,10 @@ export class ImageList {
   async ask(slice) {
     const options = { signal: this.aborter.signal };
     const { imageConnection } = await gql(CONNECTION, { filter: this.filter, ...slice }, options);
-    const items = imageConnection.edges.map((/** @type {any} */ edge) => ({ ...edge.node, cursor: edge.cursor }));
+    const items = imageConnection.edges.map((/** @type {any} */ edge) => ({
+      ...edge.node,
+      cursor: edge.cursor,
+    }));
     return { items: /** @type {Image[]} */ (items), ...imageConnection.pageInfo };
   }
 
@@ -176,7 +181,10 @@ export class ImageList {
     page.filling ??= (async () => {
       try {
         const at = this.pages.indexOf(page);
-        const slice = at > 0 ? { first: SIZE, after: this.pages[at - 1].end } : { last: SIZE, before: this.pages[1]?.start };
+        const slice =
+          at > 0
+            ? { first: SIZE, after: this.pages[at - 1].end }
+            : { last: SIZE, before: this.pages[1]?.start };
         const items = /** @type {Image[]} */ ((await this.ask(slice)).items);
         const from = items.findIndex((item) => item.cursor === page.start);
         const to = items.findIndex((item) => item.cursor === page.end);
@@ -216,7 +224,8 @@ export class ImageList {
       if (!next) {
         if (step > 0 ? this.atEnd : this.atTop) return null;
         await this.loading;
-        if (!this.pages[this.pages.indexOf(page) + step]) await (step > 0 ? this.more() : this.before());
+        if (!this.pages[this.pages.indexOf(page) + step])
+          await (step > 0 ? this.more() : this.before());
         next = this.pages[this.pages.indexOf(page) + step];
         if (!next) return null;
       }
@@ -244,7 +253,9 @@ export class ImageList {
   show(images) {
     for (const image of images) {
       this.hidden.delete(image.guid);
-      const page = this.pages.find((one) => one.items?.some((item) => item.createdAt <= image.createdAt)) ?? this.pages.at(-1);
+      const page =
+        this.pages.find((one) => one.items?.some((item) => item.createdAt <= image.createdAt)) ??
+        this.pages.at(-1);
       if (!page) {
         this.pages.push(new Page([image]));
         continue;
@@ -258,7 +269,8 @@ export class ImageList {
 
   /** How many there are in all. @returns {Promise<{totalCount: number, totalCountIsEstimate: boolean}>} */
   async count() {
-    return (await gql(COUNT, { filter: this.filter }, { signal: this.aborter.signal })).imageConnection;
+    return (await gql(COUNT, { filter: this.filter }, { signal: this.aborter.signal }))
+      .imageConnection;
   }
 }
 

@@ -1,6 +1,6 @@
 // What happens elsewhere: generations by a subscription, other tabs of this browser by a channel.
 
-import { ROOT, key } from "./api.js";
+import { key, ROOT } from "./api.js";
 import { tell } from "./dom.js";
 
 const AGAIN_MS = [500, 1000, 2000, 5000, 10000];
@@ -23,14 +23,18 @@ const post = (message) => socket?.send(JSON.stringify(message));
  * @param {string} id
  * @param {Following} following
  */
-const subscribe = (id, { query, variables }) => post({ id, type: "subscribe", payload: { query, variables } });
+const subscribe = (id, { query, variables }) =>
+  post({ id, type: "subscribe", payload: { query, variables } });
 
 function connect() {
   if (socket) return;
   isReady = false;
   socket = new WebSocket(`${ROOT.replace(/^http/, "ws")}graphql`, "graphql-transport-ws");
   socket.addEventListener("open", () => {
-    post({ type: "connection_init", payload: key.get() ? { Authorization: `Bearer ${key.get()}` } : {} });
+    post({
+      type: "connection_init",
+      payload: key.get() ? { Authorization: `Bearer ${key.get()}` } : {},
+    });
   });
   socket.addEventListener("message", ({ data }) => take(JSON.parse(data)));
   socket.addEventListener("close", ({ code }) => {

@@ -20,7 +20,12 @@ const CUSTOM = "custom";
 /** Forms that people ask for, where a model takes any size. */
 const FORMS = ["1024x1024", "1536x1024", "1024x1536", "1792x1024", "1024x1792", "2048x2048"];
 /** @type {[string, string][]} an option's name and the list that a model has for it */
-const LISTS = [["quality", "qualities"], ["style", "styles"], ["background", "backgrounds"], ["outputFormat", "outputFormats"]];
+const LISTS = [
+  ["quality", "qualities"],
+  ["style", "styles"],
+  ["background", "backgrounds"],
+  ["outputFormat", "outputFormats"],
+];
 
 /** @typedef {{name: string, sizes: string[] | null, freeSize: any, maxPromptChars: number, [list: string]: any}} Model */
 
@@ -30,10 +35,17 @@ const LISTS = [["quality", "qualities"], ["style", "styles"], ["background", "ba
  * @param {string} size
  */
 function fits(free, size) {
-  const [short, long] = size.split("x").map(Number).sort((a, b) => a - b);
+  const [short, long] = size
+    .split("x")
+    .map(Number)
+    .sort((a, b) => a - b);
   return (
-    short >= free.minEdge && long <= free.maxEdge && short * long <= free.maxPixels &&
-    short % free.multipleOf === 0 && long % free.multipleOf === 0 && (!free.maxAspect || long <= short * free.maxAspect)
+    short >= free.minEdge &&
+    long <= free.maxEdge &&
+    short * long <= free.maxPixels &&
+    short % free.multipleOf === 0 &&
+    long % free.multipleOf === 0 &&
+    (!free.maxAspect || long <= short * free.maxAspect)
   );
 }
 
@@ -52,13 +64,25 @@ export class Maker extends HTMLElement {
     this.models = [];
     /** @type {Record<string, string>} */
     this.chosen = JSON.parse(localStorage.getItem(CHOICES) ?? "{}");
-    this.prompt = h("textarea", { "aria-label": t("prompt"), placeholder: t("prompt-hint"), rows: 1, spellcheck: "true", enterkeyhint: "send" });
+    this.prompt = h("textarea", {
+      "aria-label": t("prompt"),
+      placeholder: t("prompt-hint"),
+      rows: 1,
+      spellcheck: "true",
+      enterkeyhint: "send",
+    });
     this.go = button({ words: t("generate"), look: "send", class: "primary", type: "submit" });
     this.fault = h("p", { role: "alert", class: "fault" });
     this.options = h("div", { class: "options" });
     /** @type {Record<string, HTMLSelectElement | HTMLInputElement>} */
     this.fields = {};
-    this.form = h("form", { class: "dock", novalidate: true, "aria-label": t("make") }, h("div", { class: "line" }, this.prompt, this.go), this.options, this.fault);
+    this.form = h(
+      "form",
+      { class: "dock", novalidate: true, "aria-label": t("make") },
+      h("div", { class: "line" }, this.prompt, this.go),
+      this.options,
+      this.fault,
+    );
   }
 
   connectedCallback() {
@@ -102,11 +126,26 @@ export class Maker extends HTMLElement {
     this.fields = {};
     this.options.replaceChildren();
     if (this.models.length > 1) {
-      this.choose("model", this.models.map((each) => [each.name, each.name]), model.name);
-    } else this.options.append(h("span", { class: "model", title: t("model") }, icon("brush"), model.name));
+      this.choose(
+        "model",
+        this.models.map((each) => [each.name, each.name]),
+        model.name,
+      );
+    } else
+      this.options.append(
+        h("span", { class: "model", title: t("model") }, icon("brush"), model.name),
+      );
     this.chooseSize(model);
     for (const [name, list] of LISTS) {
-      if (model[list]?.length > 1) this.choose(name, [["", t(`${name}:any`)], ...model[list].map((/** @type {string} */ value) => [value, t("option", name, value)])], this.chosen[name] ?? "");
+      if (model[list]?.length > 1)
+        this.choose(
+          name,
+          [
+            ["", t(`${name}:any`)],
+            ...model[list].map((/** @type {string} */ value) => [value, t("option", name, value)]),
+          ],
+          this.chosen[name] ?? "",
+        );
     }
     const counts = Array.from({ length: MOST }, (_, at) => [String(at + 1), t("images", at + 1)]);
     this.choose("n", counts, this.chosen.n ?? "1");
@@ -115,7 +154,10 @@ export class Maker extends HTMLElement {
   /** @param {Model} model */
   chooseSize(model) {
     const free = model.freeSize;
-    const sizes = [...(model.sizes ?? []), ...(free || !model.sizes ? FORMS.filter((size) => !free || fits(free, size)) : [])];
+    const sizes = [
+      ...(model.sizes ?? []),
+      ...(free || !model.sizes ? FORMS.filter((size) => !free || fits(free, size)) : []),
+    ];
     const own = this.chosen.size ?? "";
     const isCustom = own && !sizes.includes(own) && (free ? fits(free, own) : !model.sizes);
     const named = [...new Set(sizes)].filter((size) => size !== "auto");
@@ -131,7 +173,11 @@ export class Maker extends HTMLElement {
    * @param {string} value
    */
   choose(name, options, value) {
-    const select = h("select", { "aria-label": t(name), title: t(name) }, ...options.map(([each, words]) => h("option", { value: each }, words)));
+    const select = h(
+      "select",
+      { "aria-label": t(name), title: t(name) },
+      ...options.map(([each, words]) => h("option", { value: each }, words)),
+    );
     select.value = options.some(([each]) => each === value) ? value : options[0][0];
     select.classList.toggle("set", name !== "n" && select.value !== "");
     select.addEventListener("change", () => {
@@ -151,9 +197,18 @@ export class Maker extends HTMLElement {
    * @param {HTMLSelectElement} select
    */
   askForSize(select) {
-    const input = h("input", { "aria-label": t("size"), placeholder: "1280x720", inputmode: "text", size: 9, class: "set" });
+    const input = h("input", {
+      "aria-label": t("size"),
+      placeholder: "1280x720",
+      inputmode: "text",
+      size: 9,
+      class: "set",
+    });
     const done = () => {
-      const size = input.value.trim().toLowerCase().replace(/\s*[×x*]\s*/, "x");
+      const size = input.value
+        .trim()
+        .toLowerCase()
+        .replace(/\s*[×x*]\s*/, "x");
       this.keep("size", /^\d+x\d+$/.test(size) ? size : "");
       this.fill();
     };
@@ -198,13 +253,17 @@ export class Maker extends HTMLElement {
    * @param {Record<string, any>} wish
    */
   async draw(wish) {
-    const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+      byte.toString(16).padStart(2, "0"),
+    ).join("");
     this.fault.textContent = "";
     set(this.go, "aria-busy", "true");
     try {
       // Under the same name it is paid for once, however often it is sent.
       const ask = () => gql(SUBMIT, { n: 1, ...wish, id });
-      const { submitGeneration } = await ask().catch((error) => (error.code === "offline" ? ask() : Promise.reject(error)));
+      const { submitGeneration } = await ask().catch((error) =>
+        error.code === "offline" ? ask() : Promise.reject(error),
+      );
       tell("submitted", submitGeneration);
     } catch (error) {
       this.fault.textContent = /** @type {Error} */ (error).message;

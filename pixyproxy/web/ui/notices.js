@@ -7,7 +7,12 @@ const SHOWN_MS = 6000;
 
 const statuses = h("div", { role: "status", class: "notices-of-status" });
 const alerts = h("div", { role: "alert", class: "notices-of-alert" });
-export const notices = h("section", { class: "notices", "aria-label": t("notices") }, alerts, statuses);
+export const notices = h(
+  "section",
+  { class: "notices", "aria-label": t("notices") },
+  alerts,
+  statuses,
+);
 
 /**
  * @param {string} text
@@ -33,7 +38,8 @@ export function notify(text, { isError = false, lasts = SHOWN_MS, action } = {})
           action.run();
         },
       }),
-    isError && button({ words: t("dismiss"), look: "close", only: true, class: "bare", onclick: remove }),
+    isError &&
+      button({ words: t("dismiss"), look: "close", only: true, class: "bare", onclick: remove }),
   );
   region.append(notice);
   if (Number.isFinite(lasts)) setTimeout(remove, isError ? 2 * lasts : lasts);

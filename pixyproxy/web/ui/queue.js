@@ -55,7 +55,8 @@ export class Queue extends HTMLElement {
 
   async start() {
     const known = await gql(KNOWS_PARTIAL).catch(() => null);
-    if (known?.__type?.fields.some((/** @type {any} */ field) => field.name === "partialImages")) this.partial = PARTIAL;
+    if (known?.__type?.fields.some((/** @type {any} */ field) => field.name === "partialImages"))
+      this.partial = PARTIAL;
     await this.poll();
     for (const guid of mine.get()) {
       if (this.cards.has(guid)) continue;
@@ -148,7 +149,9 @@ export class Queue extends HTMLElement {
    */
   async act(mutation, guid) {
     try {
-      const data = await gql(`mutation($guid: ID!) { ${mutation}(guid: $guid) { ${FIELDS} } }`, { guid });
+      const data = await gql(`mutation($guid: ID!) { ${mutation}(guid: $guid) { ${FIELDS} } }`, {
+        guid,
+      });
       if (mutation === "retryGeneration") this.begin(data[mutation]);
       else this.take(data[mutation]);
       tellOthers("submitted");
@@ -175,7 +178,13 @@ class Card {
       "article",
       { class: "card" },
       this.stage,
-      h("div", { class: "words" }, h("p", { class: "prompt", title: generation.prompt }, generation.prompt), h("div", { class: "line" }, this.state, this.actions), this.bar),
+      h(
+        "div",
+        { class: "words" },
+        h("p", { class: "prompt", title: generation.prompt }, generation.prompt),
+        h("div", { class: "line" }, this.state, this.actions),
+        this.bar,
+      ),
     );
     this.clock = setInterval(() => this.showState(), 1000);
   }
@@ -194,13 +203,36 @@ class Card {
     const { guid } = this.generation;
     const wanted = isFinal
       ? [
-          RETRIABLE.has(status) && button({ words: t("retry"), class: "plain", onclick: () => this.queue.act("retryGeneration", guid) }),
-          button({ words: t("change"), class: "plain", onclick: () => tell("reuse", this.generation) }),
-          button({ words: t("dismiss"), look: "close", only: true, class: "bare", onclick: () => this.queue.dismiss(guid) }),
+          RETRIABLE.has(status) &&
+            button({
+              words: t("retry"),
+              class: "plain",
+              onclick: () => this.queue.act("retryGeneration", guid),
+            }),
+          button({
+            words: t("change"),
+            class: "plain",
+            onclick: () => tell("reuse", this.generation),
+          }),
+          button({
+            words: t("dismiss"),
+            look: "close",
+            only: true,
+            class: "bare",
+            onclick: () => this.queue.dismiss(guid),
+          }),
         ]
-      : [status === "QUEUED" && button({ words: t("cancel"), class: "plain", onclick: () => this.queue.act("cancelGeneration", guid) })];
+      : [
+          status === "QUEUED" &&
+            button({
+              words: t("cancel"),
+              class: "plain",
+              onclick: () => this.queue.act("cancelGeneration", guid),
+            }),
+        ];
     const key = `${status} ${error?.code}`;
-    if (this.actions.dataset.of !== key) this.actions.replaceChildren(...wanted.filter((each) => each !== false));
+    if (this.actions.dataset.of !== key)
+      this.actions.replaceChildren(...wanted.filter((each) => each !== false));
     this.actions.dataset.of = key;
   }
 
@@ -212,7 +244,9 @@ class Card {
       words = (error && textOfError(error.code)) ?? error?.message ?? t(`status:${status}`);
     } else if (status === "QUEUED") words = t("status:QUEUED");
     else {
-      const seconds = startedAt ? Math.max(0, Math.round((Date.now() - Date.parse(startedAt)) / 1000)) : 0;
+      const seconds = startedAt
+        ? Math.max(0, Math.round((Date.now() - Date.parse(startedAt)) / 1000))
+        : 0;
       words = t("status:RUNNING", n, seconds);
     }
     if (this.state.textContent !== words) this.state.textContent = words;
@@ -224,7 +258,9 @@ class Card {
    */
   showPartial(index, url) {
     const { pathname, search } = new URL(url, location.href);
-    let image = /** @type {HTMLImageElement | null} */ (this.stage.querySelector(`[data-index="${index}"]`));
+    let image = /** @type {HTMLImageElement | null} */ (
+      this.stage.querySelector(`[data-index="${index}"]`)
+    );
     if (!image) {
       image = h("img", { alt: "", "data-index": index });
       this.stage.append(image);
@@ -244,7 +280,10 @@ class Card {
         this.isFollowed = false;
         // Where the end was not told (the service stopped, say), it is asked for.
         if (!this.queue.cards.has(guid) || FINAL.has(this.generation.status)) return;
-        gql(ONE, { guid }).then(({ generation }) => (generation ? this.queue.take(generation) : this.queue.dismiss(guid)), () => {});
+        gql(ONE, { guid }).then(
+          ({ generation }) => (generation ? this.queue.take(generation) : this.queue.dismiss(guid)),
+          () => {},
+        );
       },
     );
   }

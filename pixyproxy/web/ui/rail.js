@@ -36,15 +36,27 @@ export class Rail extends HTMLElement {
     const step = Math.ceil(all.length / MOST_MONTHS);
     let year = "";
     this.list?.replaceChildren(
-      ...all.filter((_, at) => at % step === 0).map(([name, { count, last }]) => {
-        const date = new Date(`${name}-15T12:00:00`);
-        const isNewYear = name.slice(0, 4) !== year;
-        year = name.slice(0, 4);
-        const month = h("button", { type: "button", title: t("images", showNumber(count)), "data-month": name, onclick: () => tell("jump", last) }, `${showMonth(date)}`, h("span", {}, ` ${year}`));
-        const item = h("li", { class: isNewYear ? "year" : "" }, month);
-        item.style.flexGrow = String(Math.max(1, Math.log2(count)));
-        return item;
-      }),
+      ...all
+        .filter((_, at) => at % step === 0)
+        .map(([name, { count, last }]) => {
+          const date = new Date(`${name}-15T12:00:00`);
+          const isNewYear = name.slice(0, 4) !== year;
+          year = name.slice(0, 4);
+          const month = h(
+            "button",
+            {
+              type: "button",
+              title: t("images", showNumber(count)),
+              "data-month": name,
+              onclick: () => tell("jump", last),
+            },
+            `${showMonth(date)}`,
+            h("span", {}, ` ${year}`),
+          );
+          const item = h("li", { class: isNewYear ? "year" : "" }, month);
+          item.style.flexGrow = String(Math.max(1, Math.log2(count)));
+          return item;
+        }),
     );
   }
 

@@ -32,7 +32,8 @@ export default {
   form: "Form",
   format: "Format",
   formats: "Andere Formate",
-  found: (/** @type {string} */ n, /** @type {boolean} */ isEstimate) => `${isEstimate ? "Etwa " : ""}${n} gefunden`,
+  found: (/** @type {string} */ n, /** @type {boolean} */ isEstimate) =>
+    `${isEstimate ? "Etwa " : ""}${n} gefunden`,
   fresh: (/** @type {number} */ n) => `${n} neu`,
   from: "Von",
   "from-day": (/** @type {string} */ day) => `Ab ${day}`,
@@ -42,7 +43,8 @@ export default {
   kept: (/** @type {string} */ n) => `${n} aufbewahrt`,
   key: "API-Schlüssel",
   "key-go": "Öffnen",
-  "key-hint": "Dieser Dienst verlangt einen Schlüssel. Er bleibt in diesem Tab, bis Sie ihn schließen.",
+  "key-hint":
+    "Dieser Dienst verlangt einen Schlüssel. Er bleibt in diesem Tab, bis Sie ihn schließen.",
   "key-title": "Anmelden",
   "key-wrong": "Dieser Schlüssel passt nicht. Prüfen Sie ihn und versuchen Sie es noch einmal.",
   keys: "Tastenkürzel",
@@ -55,7 +57,7 @@ Esc | schließen oder Auswahl aufheben
 f | Favorit
 x | auswählen
 Umschalt ← → ↑ ↓ | mehrere auswählen
-Strg A | alles Geladene auswählen
+Strg A | alles Sichtbare auswählen
 Entf | löschen
 Strg z | Löschen rückgängig machen
 + - 0 1 | größer, kleiner, einpassen, volle Größe
@@ -68,18 +70,44 @@ t | Schlagwort hinzufügen
   model: "Modell",
   n: "Anzahl",
   next: "Nächstes Bild",
-  "not-done": (/** @type {number} */ n) => `Bei ${n} ${n === 1 ? "Bild" : "Bildern"} ging es nicht.`,
-  "nothing-found": "Nichts passt. Versuchen Sie weniger Wörter, einen Anfang wie fuchs*, oder entfernen Sie Filter.",
+  "not-done": (/** @type {number} */ n) =>
+    `Bei ${n} ${n === 1 ? "Bild" : "Bildern"} ging es nicht.`,
+  "nothing-found":
+    "Nichts passt. Versuchen Sie weniger Wörter, einen Anfang wie fuchs*, oder entfernen Sie Filter.",
   "nothing-yet": "Noch ist nichts da. Beschreiben Sie unten ein Bild: Es wird hier aufbewahrt.",
   notices: "Hinweise",
   option: (/** @type {string} */ name, /** @type {string} */ value) => {
     if (name === "outputFormat") return value.toUpperCase();
-    const words = { auto: "automatisch", low: "niedrig", medium: "mittel", high: "hoch", xhigh: "sehr hoch", max: "höchste", standard: "Standard", hd: "HD", vivid: "lebhaft", natural: "natürlich", transparent: "durchsichtig", opaque: "deckend" }[value] ?? value;
+    const words =
+      {
+        auto: "automatisch",
+        low: "niedrig",
+        medium: "mittel",
+        high: "hoch",
+        xhigh: "sehr hoch",
+        max: "höchste",
+        standard: "Standard",
+        hd: "HD",
+        vivid: "lebhaft",
+        natural: "natürlich",
+        transparent: "durchsichtig",
+        opaque: "deckend",
+      }[value] ?? value;
     const of = { quality: "Qualität: ", style: "Stil: ", background: "Hintergrund: " }[name] ?? "";
     return of + words;
   },
-  original: (/** @type {string} */ type, /** @type {string} */ size) => `Original (${type}, ${size})`,
-  parameter: (/** @type {string} */ name) => ({ size: "Verlangte Größe", quality: "Qualität", style: "Stil", background: "Hintergrund", output_format: "Dateiformat", output_compression: "Kompression", moderation: "Moderation" })[name] ?? name,
+  original: (/** @type {string} */ type, /** @type {string} */ size) =>
+    `Original (${type}, ${size})`,
+  parameter: (/** @type {string} */ name) =>
+    ({
+      size: "Verlangte Größe",
+      quality: "Qualität",
+      style: "Stil",
+      background: "Hintergrund",
+      output_format: "Dateiformat",
+      output_compression: "Kompression",
+      moderation: "Moderation",
+    })[name] ?? name,
   portrait: "Hochformat",
   previous: "Voriges Bild",
   prompt: "Prompt",
@@ -114,14 +142,17 @@ eine GUID | genau dieses Bild`,
   "status:FAILED": "Es konnte nicht gezeichnet werden.",
   "status:QUEUED": "Wartet, bis es an der Reihe ist",
   "status:REFUSED": "Das Modell lehnt diesen Prompt ab. Formulieren Sie ihn anders.",
-  "status:RUNNING": (/** @type {number} */ n, /** @type {number} */ seconds) => `${n > 1 ? `${n} Bilder werden` : "Wird"} gezeichnet … ${seconds} s`,
+  "status:RUNNING": (/** @type {number} */ n, /** @type {number} */ seconds) =>
+    `${n > 1 ? `${n} Bilder werden` : "Wird"} gezeichnet … ${seconds} s`,
   "status:SUCCEEDED": "Nicht alle Bilder konnten gezeichnet werden.",
-  "status:UNKNOWN": "Es kam keine Antwort. Vielleicht wurde es berechnet; kommt sie noch, bleibt das Bild erhalten.",
+  "status:UNKNOWN":
+    "Es kam keine Antwort. Vielleicht wurde es berechnet; kommt sie noch, bleibt das Bild erhalten.",
   tag: "Schlagwort",
   "tag-hint": "Schlagwort hinzufügen",
   "tag-image": "Schlagwort für dieses Bild",
   "tag-selection": "Schlagwort für die Auswahl",
-  tagged: (/** @type {number} */ n, /** @type {string} */ tag) => `${n} ${n === 1 ? "Bild" : "Bilder"} mit ${tag} versehen`,
+  tagged: (/** @type {number} */ n, /** @type {string} */ tag) =>
+    `${n} ${n === 1 ? "Bild" : "Bilder"} mit ${tag} versehen`,
   tags: "Schlagwörter",
   to: "Bis",
   "to-day": (/** @type {string} */ day) => `Bis ${day}`,
@@ -144,13 +175,18 @@ eine GUID | genau dieses Bild`,
   "error:internal-error": "Im Dienst ging etwas schief. Sein Protokoll weiß mehr.",
   "error:image-gone": "Dieses Bild wurde gelöscht.",
   "error:overloaded": "Die Warteschlange ist voll. Nichts wurde bezahlt; versuchen Sie es später.",
-  "error:generator-busy": "Das Modell ist ausgelastet. Nichts wurde bezahlt; versuchen Sie es später.",
-  "error:generator-account": "Der Server des Modells lehnt Konto oder Modell dieses Dienstes ab. Der Betreiber muss sich kümmern.",
-  "error:generator-unavailable": "Der Server des Modells ist nicht erreichbar. Versuchen Sie es später.",
-  "error:generator-timeout": "Das Modell antwortete nicht rechtzeitig. Vielleicht hat es das Bild berechnet; kommt es noch, bleibt es erhalten.",
+  "error:generator-busy":
+    "Das Modell ist ausgelastet. Nichts wurde bezahlt; versuchen Sie es später.",
+  "error:generator-account":
+    "Der Server des Modells lehnt Konto oder Modell dieses Dienstes ab. Der Betreiber muss sich kümmern.",
+  "error:generator-unavailable":
+    "Der Server des Modells ist nicht erreichbar. Versuchen Sie es später.",
+  "error:generator-timeout":
+    "Das Modell antwortete nicht rechtzeitig. Vielleicht hat es das Bild berechnet; kommt es noch, bleibt es erhalten.",
   "error:bad-generator-response": "Die Antwort des Modells enthielt kein brauchbares Bild.",
   "error:prompt-rejected": "Das Modell lehnt diesen Prompt ab. Formulieren Sie ihn anders.",
-  "error:storage-full": "Der Speicher ist voll: Erst muss der Betreiber Platz schaffen. Nichts wurde bezahlt.",
+  "error:storage-full":
+    "Der Speicher ist voll: Erst muss der Betreiber Platz schaffen. Nichts wurde bezahlt.",
   "error:database-unavailable": "Die Datenbank antwortet nicht. Versuchen Sie es später.",
   "error:image-store-unavailable": "Der Bildspeicher antwortet nicht. Versuchen Sie es später.",
 };

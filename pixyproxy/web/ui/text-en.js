@@ -34,7 +34,8 @@ export default {
   form: "Shape",
   format: "Format",
   formats: "Other formats",
-  found: (/** @type {string} */ n, /** @type {boolean} */ isEstimate) => `${isEstimate ? "About " : ""}${n} found`,
+  found: (/** @type {string} */ n, /** @type {boolean} */ isEstimate) =>
+    `${isEstimate ? "About " : ""}${n} found`,
   fresh: (/** @type {number} */ n) => `${n} new`,
   from: "From",
   "from-day": (/** @type {string} */ day) => `From ${day}`,
@@ -57,7 +58,7 @@ Esc | close, or clear the selection
 f | favorite
 x | select
 Shift ← → ↑ ↓ | select several
-Ctrl A | select all that are loaded
+Ctrl A | select all in sight
 Delete | delete
 Ctrl z | undo the deletion
 + - 0 1 | zoom in, out, fit, full size
@@ -74,9 +75,24 @@ t | add a tag
   "nothing-found": "Nothing matches. Try fewer words, a beginning like fox*, or clear the filters.",
   "nothing-yet": "Nothing here yet. Describe a picture below, and it will be kept here for good.",
   notices: "Notices",
-  option: (/** @type {string} */ name, /** @type {string} */ value) => (name === "outputFormat" ? value.toUpperCase() : { auto: "Automatic", hd: "HD", xhigh: "Very high", max: "Maximum" }[value] ?? value[0].toUpperCase() + value.slice(1)) + (name === "background" ? " background" : name === "quality" ? " quality" : ""),
-  original: (/** @type {string} */ type, /** @type {string} */ size) => `Original (${type}, ${size})`,
-  parameter: (/** @type {string} */ name) => ({ size: "Size asked for", quality: "Quality", style: "Style", background: "Background", output_format: "Output format", output_compression: "Compression", moderation: "Moderation" })[name] ?? name,
+  option: (/** @type {string} */ name, /** @type {string} */ value) =>
+    (name === "outputFormat"
+      ? value.toUpperCase()
+      : ({ auto: "Automatic", hd: "HD", xhigh: "Very high", max: "Maximum" }[value] ??
+        value[0].toUpperCase() + value.slice(1))) +
+    (name === "background" ? " background" : name === "quality" ? " quality" : ""),
+  original: (/** @type {string} */ type, /** @type {string} */ size) =>
+    `Original (${type}, ${size})`,
+  parameter: (/** @type {string} */ name) =>
+    ({
+      size: "Size asked for",
+      quality: "Quality",
+      style: "Style",
+      background: "Background",
+      output_format: "Output format",
+      output_compression: "Compression",
+      moderation: "Moderation",
+    })[name] ?? name,
   portrait: "Portrait",
   previous: "Previous picture",
   prompt: "Prompt",
@@ -111,14 +127,16 @@ a GUID | just this picture`,
   "status:FAILED": "It could not be drawn.",
   "status:QUEUED": "Waiting for its turn",
   "status:REFUSED": "The model refused this prompt. Rephrase it.",
-  "status:RUNNING": (/** @type {number} */ n, /** @type {number} */ seconds) => `Drawing${n > 1 ? ` ${n} images` : ""} … ${seconds} s`,
+  "status:RUNNING": (/** @type {number} */ n, /** @type {number} */ seconds) =>
+    `Drawing${n > 1 ? ` ${n} images` : ""} … ${seconds} s`,
   "status:SUCCEEDED": "Not all images could be drawn.",
   "status:UNKNOWN": "No answer came. It may have been charged for; a late answer is still kept.",
   tag: "Tag",
   "tag-hint": "Add a tag",
   "tag-image": "Tag this picture",
   "tag-selection": "Tag the selection",
-  tagged: (/** @type {number} */ n, /** @type {string} */ tag) => `${n} picture${s(n)} tagged ${tag}`,
+  tagged: (/** @type {number} */ n, /** @type {string} */ tag) =>
+    `${n} picture${s(n)} tagged ${tag}`,
   tags: "Tags",
   to: "To",
   "to-day": (/** @type {string} */ day) => `Until ${day}`,
@@ -141,13 +159,17 @@ a GUID | just this picture`,
   "error:internal-error": "Something went wrong in the service. Its log has the details.",
   "error:image-gone": "This picture was deleted.",
   "error:overloaded": "The queue is full. Nothing was paid; try again in a while.",
-  "error:generator-busy": "The model is busy: its rate limit is reached. Nothing was paid; try again in a while.",
-  "error:generator-account": "The model's server refuses this service's account or model. Its operator must look after it; trying again does not help.",
+  "error:generator-busy":
+    "The model is busy: its rate limit is reached. Nothing was paid; try again in a while.",
+  "error:generator-account":
+    "The model's server refuses this service's account or model. Its operator must look after it; trying again does not help.",
   "error:generator-unavailable": "The model's server is away. Try again later.",
-  "error:generator-timeout": "The model gave no answer in time. It may have charged for the picture; if it comes late, it is kept.",
+  "error:generator-timeout":
+    "The model gave no answer in time. It may have charged for the picture; if it comes late, it is kept.",
   "error:bad-generator-response": "The model's answer held no picture that can be used.",
   "error:prompt-rejected": "The model refused this prompt. Rephrase it.",
-  "error:storage-full": "The disk is full: nothing more can be kept until its operator makes room. Nothing was paid.",
+  "error:storage-full":
+    "The disk is full: nothing more can be kept until its operator makes room. Nothing was paid.",
   "error:database-unavailable": "The database does not answer. Try again later.",
   "error:image-store-unavailable": "The store of images does not answer. Try again later.",
 };

@@ -28,8 +28,16 @@ export function textOfError(code) {
 
 const number = new Intl.NumberFormat(language);
 const time = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-const longDay = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" });
-const fullDay = new Intl.DateTimeFormat(language, { day: "numeric", month: "long", year: "numeric" });
+const longDay = new Intl.DateTimeFormat(language, {
+  weekday: "long",
+  day: "numeric",
+  month: "long",
+});
+const fullDay = new Intl.DateTimeFormat(language, {
+  day: "numeric",
+  month: "long",
+  year: "numeric",
+});
 const month = new Intl.DateTimeFormat(language, { month: "short" });
 
 /** @param {number} value */
@@ -43,7 +51,12 @@ export const showMonth = (date) => month.format(date);
 export function showBytes(bytes) {
   const [size, unit] = bytes < 1e6 ? [bytes / 1e3, "kilobyte"] : [bytes / 1e6, "megabyte"];
   const digits = { maximumFractionDigits: size < 10 ? 1 : 0 };
-  return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short", ...digits }).format(size);
+  return new Intl.NumberFormat(language, {
+    style: "unit",
+    unit,
+    unitDisplay: "short",
+    ...digits,
+  }).format(size);
 }
 
 /**

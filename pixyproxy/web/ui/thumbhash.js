@@ -13,7 +13,9 @@ function wave(frequency) {
   const key = String(frequency);
   let values = waves.get(key);
   if (!values) {
-    values = Float32Array.from({ length: SIDE }, (_, at) => Math.cos((Math.PI / SIDE) * (at + 0.5) * frequency));
+    values = Float32Array.from({ length: SIDE }, (_, at) =>
+      Math.cos((Math.PI / SIDE) * (at + 0.5) * frequency),
+    );
     waves.set(key, values);
   }
   return values;
@@ -56,7 +58,9 @@ export function paint(base64, canvas) {
   const red = channel([bits(12, 6) / 31.5 - 1, (bits(33, 6) / 63) * 1.25, 3, 3]);
 
   if (canvas.width !== SIDE) canvas.width = canvas.height = SIDE;
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
+  const context = /** @type {CanvasRenderingContext2D} */ (
+    canvas.getContext("2d", { willReadFrequently: true })
+  );
   const pixels = context.createImageData(SIDE, SIDE);
   const { data } = pixels;
   for (let i = 0; i < light.length; i++) {

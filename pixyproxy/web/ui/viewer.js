@@ -22,14 +22,23 @@ export class Viewer {
     /** @type {Map<number, {x: number, y: number}>} */
     this.fingers = new Map();
     this.image.addEventListener("load", () => this.element.classList.add("loaded"));
-    this.image.addEventListener("dblclick", (event) => this.zoomTo(this.scale > 1 ? 1 : this.natural, event));
-    this.element.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.zoomTo(this.scale * Math.exp(-event.deltaY / 400), event);
-    }, { passive: false });
+    this.image.addEventListener("dblclick", (event) =>
+      this.zoomTo(this.scale > 1 ? 1 : this.natural, event),
+    );
+    this.element.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        this.zoomTo(this.scale * Math.exp(-event.deltaY / 400), event);
+      },
+      { passive: false },
+    );
     this.element.addEventListener("pointerdown", (event) => this.press(event));
     this.element.addEventListener("pointermove", (event) => this.move(event));
-    for (const name of ["pointerup", "pointercancel"]) this.element.addEventListener(name, (event) => this.release(/** @type {PointerEvent} */ (event)));
+    for (const name of ["pointerup", "pointercancel"])
+      this.element.addEventListener(name, (event) =>
+        this.release(/** @type {PointerEvent} */ (event)),
+      );
     new ResizeObserver(() => this.fit()).observe(this.element);
   }
 
@@ -63,7 +72,8 @@ export class Viewer {
     const ratio = Math.min(1, clientWidth / this.item.width, clientHeight / this.item.height);
     const width = Math.max(1, Math.round(this.item.width * ratio));
     const height = Math.max(1, Math.round(this.item.height * ratio));
-    for (const { style } of [this.image, this.canvas]) Object.assign(style, { width: `${width}px`, height: `${height}px` });
+    for (const { style } of [this.image, this.canvas])
+      Object.assign(style, { width: `${width}px`, height: `${height}px` });
     this.image.sizes = `${width}px`;
     /** How far in one pixel of the picture is one of the screen. */
     this.natural = Math.max(2, 1 / ratio);
@@ -93,7 +103,8 @@ export class Viewer {
     if (next === 1) this.x = this.y = 0;
     // From here on the widest that there is in good quality; the file itself is the link's.
     if (next > 1.2 && this.item) this.image.sizes = `${Math.ceil(this.item.width)}px`;
-    if (next > 2 && this.item && this.item.width > 2560) this.image.srcset = `${contentUrl(this.item.guid)} ${this.item.width}w`;
+    if (next > 2 && this.item && this.item.width > 2560)
+      this.image.srcset = `${contentUrl(this.item.guid)} ${this.item.width}w`;
     this.apply();
   }
 
@@ -120,8 +131,13 @@ export class Viewer {
     if (this.fingers.size === 2) {
       const other = [...this.fingers].find(([id]) => id !== event.pointerId)?.[1];
       if (other) {
-        const ratio = Math.hypot(now.x - other.x, now.y - other.y) / Math.hypot(last.x - other.x, last.y - other.y);
-        this.zoomTo(this.scale * ratio, { clientX: (now.x + other.x) / 2, clientY: (now.y + other.y) / 2 });
+        const ratio =
+          Math.hypot(now.x - other.x, now.y - other.y) /
+          Math.hypot(last.x - other.x, last.y - other.y);
+        this.zoomTo(this.scale * ratio, {
+          clientX: (now.x + other.x) / 2,
+          clientY: (now.y + other.y) / 2,
+        });
       }
     } else if (this.scale > 1) {
       this.x += now.x - last.x;
@@ -136,7 +152,14 @@ export class Viewer {
     const wasOne = this.fingers.size === 1;
     this.fingers.delete(event.pointerId);
     const across = event.clientX - this.start.x;
-    if (event.type === "pointerup" && event.pointerType === "touch" && wasOne && this.scale === 1 && Math.abs(across) > SWIPE_PX && Math.abs(event.clientY - this.start.y) < SWIPE_PX) {
+    if (
+      event.type === "pointerup" &&
+      event.pointerType === "touch" &&
+      wasOne &&
+      this.scale === 1 &&
+      Math.abs(across) > SWIPE_PX &&
+      Math.abs(event.clientY - this.start.y) < SWIPE_PX
+    ) {
       this.swipe(across < 0 ? 1 : -1);
     }
   }
