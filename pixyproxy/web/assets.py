@@ -105,8 +105,8 @@ class Assets:
 
 
 _COMMENTS = re.compile(
-    rb"^[ \t]*/\*.*?\*/[ \t]*\n|^[ \t]*//[^\n]*\n|/\*\* @type [^\n]*?\*/ ?|^[ \t]+",
-    re.MULTILINE | re.DOTALL,
+    rb"^[ \t]*/\*(?:[^*]|\*(?!/))*\*/[ \t]*\n|^[ \t]*//[^\n]*\n|/\*\* @type [^\n]*?\*/ ?|^[ \t]+",
+    re.MULTILINE,
 )
 """What browsers need not be sent: comments that have lines of their own, types, indentation."""
 

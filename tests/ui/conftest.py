@@ -7,7 +7,14 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from tests.support.programs import require_program
 from tests.support.servers import Service
@@ -20,6 +27,9 @@ PROMPTS = [
     "a castle in the mist",
     "an owl on a branch",
 ]
+PATIENCE_MS = 30_000
+"""For busy machines: what is awaited comes much sooner."""
+expect.set_options(timeout=PATIENCE_MS)
 SIZES = ["384x256", "256x384", "256x256"]
 
 
@@ -40,9 +50,12 @@ def fill(service: Service, count: int = 12) -> list[dict[str, Any]]:
     return images[::-1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One Chromium for all tests; each page has a context of its own."""
+    """One Chromium for a module's tests; each page has a context of its own.
+
+    While it runs, so does a loop of Playwright's: no test of such a module may be a coroutine.
+    """
     path = require_program("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path)
@@ -111,7 +124,7 @@ def open_page(chromium: Browser) -> OpenPage:
         options = {"viewport": {"width": 1280, "height": 800}, **options}
         context = beside.context if beside else chromium.new_context(**options)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE_MS)
         observer = Observer(service.origin)
         observer.watch(page)
         page.goto(service.origin + path)

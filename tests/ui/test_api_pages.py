@@ -12,17 +12,21 @@ from tests.support.servers import Service
 from tests.ui.conftest import OpenPage, draw
 
 UPSTREAM = {
-    "graphiql-plugin-explorer.umd.js": "de152e8415dd5e57c28fa45378490916d121fe4506f9308301216914f2ebcef1",
+    "graphiql-plugin-explorer.umd.js": (
+        "de152e8415dd5e57c28fa45378490916d121fe4506f9308301216914f2ebcef1"
+    ),
     "graphiql.min.css": "c6cd4b83f01c5e1ff4975d77bc957184dce6dec0155fbf9cc4d9190eba8a7b9d",
     "graphiql.min.js": "c564de05b95d184e2c5ba5ceaf2635821f6bf92f2d5777b74d91004ff6b591d1",
     "graphql-ws.min.js": "11986f83a00d26b06c80bbcb01ad2eb8734b7a92c95421584bec656f953f6eac",
-    "react-dom.production.min.js": "9db33292007ab6c38527b39d5663e976a305564e19b2a5a8713ea2b2c00f505d",
+    "react-dom.production.min.js": (
+        "9db33292007ab6c38527b39d5663e976a305564e19b2a5a8713ea2b2c00f505d"
+    ),
     "react.production.min.js": "229bbf4d0e7488209564152c6723497f1ac3934136ca1684233d2fa88fa4146f",
     "swagger-ui-bundle.js": "3f6abf70480db7e07914df4c98a77385f22ea585eaf457a3e6415ba0eae2d167",
     "swagger-ui.css": "c3cfe8248c4b0b89673600fb829924eafbac6de4bc4b2b06f5f5243483074d0a",
 }
-"""SHA-256 of the files that were read and compared with those of their makers on npm: GraphiQL 2.4.7,
-React 17.0.2, graphql-ws 5.13.1, @graphiql/plugin-explorer 0.1.15, Swagger UI 5.34.0."""
+"""SHA-256 of the files that were compared with those of their makers on npm: GraphiQL 2.4.7, React
+17.0.2, graphql-ws 5.13.1, @graphiql/plugin-explorer 0.1.15, Swagger UI 5.34.0."""
 
 
 @pytest.mark.parametrize("source", [GRAPHIQL, SWAGGER], ids=["graphiql", "swagger"])

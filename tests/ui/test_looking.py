@@ -26,7 +26,9 @@ def test_pictures_come_newest_first_and_small(service: Service, open_page: OpenP
         for at, image in enumerate(images):
             shown = pictures(page).nth(at)
             expect(shown).to_have_attribute("alt", re.compile("^" + re.escape(image["prompt"])))
-            expect(shown).to_have_attribute("srcset", re.compile(rf"/{image['guid']}/content\?width="))
+            expect(shown).to_have_attribute(
+                "srcset", re.compile(rf"/{image['guid']}/content\?width=")
+            )
             expect(shown).not_to_have_attribute("src", re.compile("."))
         expect(page.locator(".tile.loaded")).to_have_count(len(images))
         asked = page.evaluate(
@@ -43,13 +45,14 @@ def test_a_click_opens_the_details_and_escape_goes_back(
     images = newest(service)
     with open_page(service, viewport={"width": 900, "height": 420}) as page:
         last = pictures(page).nth(len(images) - 1)
-        last.scroll_into_view_if_needed()
-        place = page.evaluate("scrollY")
-        assert place > 0
         last.click()
         details = page.get_by_role("dialog")
+        expect(details).to_be_visible()
+        place = page.evaluate("scrollY")
+        assert place > 0
         image = images[-1]
-        for text in (image["prompt"], image["model"], f"{image['width']} × {image['height']}"):
+        size = f"{image['width']} \N{MULTIPLICATION SIGN} {image['height']}"
+        for text in (image["prompt"], image["model"], size):
             expect(details.get_by_text(text, exact=True).first).to_be_visible()
         expect(page).to_have_url(re.compile(image["guid"]))
         expect(details.get_by_role("img").first).to_have_attribute("alt", image["prompt"])
@@ -57,7 +60,9 @@ def test_a_click_opens_the_details_and_escape_goes_back(
         expect(details).to_be_hidden()
         expect(page).not_to_have_url(re.compile(image["guid"]))
         assert page.evaluate("scrollY") == place
-        assert page.evaluate("document.activeElement.closest('.tile').dataset.guid") == image["guid"]
+        assert (
+            page.evaluate("document.activeElement.closest('.tile').dataset.guid") == image["guid"]
+        )
 
 
 def test_enter_opens_and_arrows_go_to_the_neighbours(service: Service, open_page: OpenPage) -> None:

@@ -1,4 +1,4 @@
-"""Making pictures: from a prompt to a picture, in every tab; what waits, fails and is tried again."""
+"""Making pictures: from a prompt to a picture, in every tab; what waits, what fails."""
 
 import json
 from collections.abc import Iterator
@@ -83,7 +83,9 @@ def test_progress_is_told_and_what_waits_is_cancelled(
 ) -> None:
     with open_page(slow_service) as page, open_page(slow_service) as elsewhere:
         ask(page, "a castle in the mist")
-        expect(page.get_by_role("progressbar", name="Drawing: a castle in the mist")).to_be_visible()
+        expect(
+            page.get_by_role("progressbar", name="Drawing: a castle in the mist")
+        ).to_be_visible()
         ask(page, "a whale under a ship")
         waiting = page.get_by_role("progressbar", name="a whale under a ship")
         expect(waiting).to_be_visible()

@@ -112,7 +112,7 @@ export class Finder extends HTMLElement {
   /** Show what the URL says. */
   show() {
     const now = route();
-    if (document.activeElement !== this.input || !this.input.value) this.input.value = now.q;
+    this.input.value = now.q;
     const chip = (
       /** @type {string} */ words,
       /** @type {Partial<import("./route.js").Route>} */ without,
