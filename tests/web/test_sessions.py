@@ -12,6 +12,7 @@ KEY = "N7mYcQ4w-tests-only-9fKz"
 OTHER_KEY = "pD4-uH8nC1yE6aGq5MzR"
 
 
+@pytest.fixture
 async def locked(make_settings: MakeSettings) -> AsyncIterator[httpx2.AsyncClient]:
     settings = make_settings(
         api_keys=f"{KEY},{OTHER_KEY}", content_requires_key=True, generator="sketch"

@@ -54,6 +54,8 @@ export class Details extends HTMLElement {
       this.facts.element,
     );
     this.isPushed = false;
+    /** What it was opened with: going back from it moves nothing. */
+    this.opened = "";
     /** @type {HTMLElement | null} */
     this.focusBefore = null;
   }
@@ -120,7 +122,7 @@ export class Details extends HTMLElement {
     this.item = null;
     tell("details", false);
     if (guid) {
-      this.grid?.reveal(guid);
+      if (guid !== this.opened) this.grid?.reveal(guid);
       (this.grid?.tiles.get(guid)?.link ?? this.focusBefore)?.focus({ preventScroll: true });
     }
   }
@@ -185,6 +187,7 @@ export class Details extends HTMLElement {
     if (!this.dialog.open) {
       this.focusBefore = /** @type {HTMLElement} */ (document.activeElement);
       this.dialog.show();
+      this.opened = item.guid;
       tell("details", true);
       this.closer.focus({ preventScroll: true });
     }

@@ -14,6 +14,7 @@ const AHEAD_PX = 900;
 const BUDGET_MS = 6;
 const POOL = 80;
 const PAGES_KEPT = 8;
+const EDGE_PX = 100;
 const RESTING_MS = 90;
 const FAST_PX_PER_MS = 2;
 
@@ -143,7 +144,7 @@ export class Grid extends HTMLElement {
     const found = this.list?.find(guid);
     if (!found) return;
     const top = this.offsetOf(found.page, found.at);
-    if (top > scrollY + 90 && top < scrollY + innerHeight - 320) return;
+    if (top > scrollY - EDGE_PX && top < scrollY + innerHeight - EDGE_PX) return;
     scrollTo({ top: Math.max(0, top - innerHeight / 3), behavior: "instant" });
     this.render();
   }
