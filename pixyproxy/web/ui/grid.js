@@ -253,30 +253,22 @@ export class Grid extends HTMLElement {
         (error) => this.complain(error),
       );
     } else if (!list.atTop && above < 2 * innerHeight && list.pages.length) {
-      let pages = 0;
-      const before = [...list.pages];
+      const first = list.pages[0];
       list.before().then(
-        () => {
-          pages = list.pages.length;
-          if (this.list !== list || pages === before.length) return;
-          const [added] = list.pages.splice(0, 1);
-          this.keepPlaceBelow(() => list.pages.unshift(added));
-        },
+        () => this.list === list && this.relayoutAbove(first),
         (error) => this.complain(error),
       );
     }
   }
 
   /**
-   * Put something above all else: what is seen stays, even at the top of the window.
-   * @param {() => void} change
+   * Lay out what has come above all else: what is seen stays where it is.
+   * @param {Page} first what was the first page before
    */
-  keepPlaceBelow(change) {
-    const first = this.list?.pages[0];
-    const before = first?.top ?? 0;
-    change();
+  relayoutAbove(first) {
+    const before = first.top;
     this.arrange();
-    if (first) scrollTo({ top: scrollY + first.top - before, behavior: "instant" });
+    scrollTo({ top: scrollY + first.top - before, behavior: "instant" });
     this.render();
   }
 
