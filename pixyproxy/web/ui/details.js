@@ -54,6 +54,7 @@ export class Details extends HTMLElement {
       this.facts.element,
     );
     this.isPushed = false;
+    this.isLeaving = false;
     /** What it was opened with: going back from it moves nothing. */
     this.opened = "";
     /** @type {HTMLElement | null} */
@@ -110,12 +111,16 @@ export class Details extends HTMLElement {
   }
 
   leave() {
+    // Going back takes a moment: twice would leave the page's own search too.
+    if (this.isLeaving) return;
+    this.isLeaving = true;
     if (this.isPushed || history.state?.isDetails) history.back();
     else go({ image: "" }, { replace: true });
   }
 
   shut() {
     this.isPushed = false;
+    this.isLeaving = false;
     if (!this.dialog.open) return;
     const guid = this.item?.guid;
     this.dialog.close();
@@ -183,7 +188,8 @@ export class Details extends HTMLElement {
     const isNew = item.guid !== this.item?.guid;
     this.item = item;
     this.viewer.show(item, this.grid?.tiles.get(item.guid)?.image);
-    if (isNew || item.generation) this.facts.fill(item);
+    if (isNew) this.facts.fill(item);
+    else this.facts.complete(item);
     if (!this.dialog.open) {
       this.focusBefore = /** @type {HTMLElement} */ (document.activeElement);
       this.dialog.show();

@@ -55,6 +55,7 @@ export class Facts {
       role: "group",
       "aria-label": t("details"),
     });
+    this.siblings = h("section", { class: "siblings", hidden: true });
     /** @type {Image | null} */
     this.item = null;
   }
@@ -63,9 +64,6 @@ export class Facts {
   fill(item) {
     this.item = item;
     const { prompt, revisedPrompt } = item;
-    const siblings = (item.generation?.images ?? []).filter(
-      (/** @type {Image} */ one) => one.guid !== item.guid,
-    );
     this.tags = h("ul", { class: "tags" });
     this.star = button({
       words: t("favourite"),
@@ -170,16 +168,23 @@ export class Facts {
       this.tags,
       tagging,
       this.describe(item),
-      siblings.length
-        ? h(
-            "section",
-            { class: "siblings" },
-            h("h2", {}, t("siblings")),
-            h("div", {}, ...siblings.map((/** @type {Image} */ one) => this.sibling(one))),
-          )
-        : "",
+      this.siblings,
     );
     this.showTags();
+    this.complete(item);
+  }
+
+  /**
+   * Add what is known only once it was asked for; what is typed meanwhile stays.
+   * @param {Image & {generation?: any}} item
+   */
+  complete(item) {
+    const siblings = (item.generation?.images ?? []).filter(
+      (/** @type {Image} */ one) => one.guid !== item.guid,
+    );
+    this.siblings.hidden = !siblings.length;
+    const links = siblings.map((/** @type {Image} */ one) => this.sibling(one));
+    this.siblings.replaceChildren(h("h2", {}, t("siblings")), h("div", {}, ...links));
   }
 
   /** @param {Image} one */
