@@ -176,10 +176,8 @@ export class Grid extends HTMLElement {
     this.deadline = performance.now() + BUDGET_MS;
     this.isUnfinished = false;
     const bottom = scrollY - this.offsetTop + innerHeight + AHEAD_PX;
-    /** @type {Set<string>} */
-    const seen = new Set();
-    /** @type {Set<string>} */
-    const days = new Set();
+    const seen = /** @type {Set<string>} */ (new Set());
+    const days = /** @type {Set<string>} */ (new Set());
     this.clear(top, bottom);
     this.list.pages.forEach((page, number) => {
       const { layout } = page;
