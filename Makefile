@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+UI := tools/ui/node_modules/.bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 COMPILED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --quiet --custom-compile-command "make lock"
@@ -11,7 +12,7 @@ CLIENTS := $(BIN)/uv pip compile tests/clients/requirements.in $(COMPILED)
 PYTEST := $(BIN)/python -m pytest -n logical --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow test-all mutate soak check hooks format bench lock schema clean
+.PHONY: help install run test test-slow test-all mutate soak check check-ui hooks format bench lock schema clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +43,16 @@ check: $(VENV)/dev.stamp ## lint, check the format, the types and the architectu
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory check-ui; \
+	else echo "NOT CHECKED: the gallery's modules, for npm is missing on this machine" >&2; fi
+
+check-ui: tools/ui/node_modules/.package-lock.json ## check the gallery's modules, by node
+	@$(UI)/tsc -p tools/ui
+	@$(UI)/biome check --config-path=tools/ui pixyproxy/web/ui
+
+tools/ui/node_modules/.package-lock.json: tools/ui/package-lock.json
+	@npm --prefix tools/ui ci
+	@touch $@
 
 hooks: $(VENV)/dev.stamp ## have git run what `make check` runs before each commit
 	@$(BIN)/pre-commit install

@@ -23,12 +23,15 @@ from pixyproxy.schema.router import Door, make_graphql_router
 from pixyproxy.schema.sockets import Sockets
 from pixyproxy.settings import Settings
 from pixyproxy.web import (
+    batch_routes,
     content_routes,
     curation_routes,
     generation_routes,
     health_routes,
     image_routes,
+    model_routes,
     partial_routes,
+    session_routes,
 )
 from pixyproxy.web.access import Access
 from pixyproxy.web.content import Representations
@@ -41,7 +44,9 @@ from pixyproxy.web.openai.headers import ASKED_HEADERS, TOLD_HEADERS
 from pixyproxy.web.openapi import complete_document
 from pixyproxy.web.request_log import RequestLog
 from pixyproxy.web.routing import add_routes
+from pixyproxy.web.session import Sessions
 from pixyproxy.web.state import State, services_of
+from pixyproxy.web.ui_routes import make_ui_router
 
 
 def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda: None) -> FastAPI:
@@ -81,12 +86,22 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    ui_router, graphiql = make_ui_router(
+        gallery=settings.ui,
+        docs=settings.docs,
+        graphiql=settings.graphql_graphiql,
+        needs_key=bool(settings.api_keys),
+    )
     add_routes(
         app,
         content_routes.bare_router,  # which is asked for most, and so is looked at first
         image_routes.router,
         image_routes.bare_router,
         curation_routes.router,
+        batch_routes.router,
+        model_routes.router,
+        session_routes.router,
+        ui_router,
         generation_routes.router,
         generation_routes.events_router,
         partial_routes.router,
@@ -95,7 +110,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         make_graphql_router(
             Door(authenticate, public, services_of, urls_of),
             limits=graphql_limits(settings),
-            graphiql=settings.graphql_graphiql,
+            graphiql=graphiql,
             sync_wait_s=settings.sync_wait_s,
             sockets=sockets,
             allowed_origins=_origins(settings),
@@ -147,12 +162,11 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
 
 def make_state(settings: Settings, services: Services) -> State:
     """Return what every request is handed."""
+    keys = [key.get_secret_value() for key in settings.api_keys]
     return State(
         services=services,
-        access=Access(
-            [key.get_secret_value() for key in settings.api_keys],
-            allow_anonymous=settings.allow_anonymous,
-        ),
+        access=Access(keys, allow_anonymous=settings.allow_anonymous),
+        sessions=Sessions(keys),
         representations=Representations(),
         request_pace=RequestPace(settings.request_timeout_s),
         content_requires_key=settings.content_requires_key,

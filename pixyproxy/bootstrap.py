@@ -19,6 +19,7 @@ from pixyproxy.data.repositories.transfers import TransferRepository
 from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.service.checking.files import FileCheck
 from pixyproxy.service.checking.fsck import Fsck
+from pixyproxy.service.curating.batches import Batches
 from pixyproxy.service.curating.curation import Curation
 from pixyproxy.service.curating.housekeeping import Housekeeping
 from pixyproxy.service.finding.cursors import Cursors
@@ -56,6 +57,7 @@ class Services:
     images: ImageReader
     finder: ImageFinder
     curation: Curation
+    batches: Batches
     housekeeping: Housekeeping
     generations: GenerationService
     engine: GenerationEngine
@@ -150,6 +152,7 @@ async def open_services(settings: Settings, *, must_exist: bool = False) -> Asyn
             images=images,
             finder=ImageFinder(repository, cursors=cursors),
             curation=curation,
+            batches=Batches(curation),
             housekeeping=housekeeping,
             generations=GenerationService(engine),
             engine=engine,

@@ -113,6 +113,8 @@ class Settings(BaseSettings):
         description="Allow anonymous use beyond loopback, by anybody who can connect.",
     )
     content_requires_key: bool = Field(default=False, description="Image bytes need a key too.")
+    ui: bool = Field(default=True, description="Show the gallery at `/`.")
+    docs: bool = Field(default=True, description="Show the documentation of REST at `/docs`.")
     public_base_url: str | None = Field(
         None, description="What absolute image URLs begin with. Default: the request's own origin."
     )

@@ -11,6 +11,7 @@ from strawberry import UNSET
 
 from pixyproxy.core.models import Generation, GenerationCreate, ImageDetail
 from pixyproxy.schema.arguments import fields_of, takes
+from pixyproxy.schema.batches import BatchMutation
 from pixyproxy.schema.context import PixyInfo
 from pixyproxy.schema.limits import FREE, PAID
 from pixyproxy.schema.types import GenerationType, ImageDetailType
@@ -32,7 +33,7 @@ def _tags(name: str) -> Any:
 
 
 @strawberry.type(description="What can be done.")
-class Mutation:
+class Mutation(BatchMutation):
     """The root of all mutations."""
 
     @strawberry.mutation(

@@ -18,6 +18,7 @@ from pixyproxy.schema.connections import (
     ImageOrder,
 )
 from pixyproxy.schema.context import PixyInfo
+from pixyproxy.schema.models import ModelQuery
 from pixyproxy.schema.nodes import Found, Node, load_node, load_nodes
 from pixyproxy.schema.types import GenerationType, ImageDetailType, StatsType, TagType
 from pixyproxy.service.finding.finder import MAX_PAGE_SIZE
@@ -37,7 +38,7 @@ def _criteria(given: ImageFilter | None) -> dict[str, Any]:
 
 
 @strawberry.type(description="What can be asked.")
-class Query:
+class Query(ModelQuery):
     """The root of all queries."""
 
     @strawberry.field(

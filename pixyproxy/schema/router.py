@@ -10,9 +10,8 @@ from fastapi import APIRouter, Depends
 from graphql import GraphQLError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.websockets import WebSocket
-from strawberry.http.ides import get_graphql_ide_html
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
@@ -47,7 +46,7 @@ def make_graphql_router(
     door: Door,
     *,
     limits: Limits,
-    graphiql: bool,
+    graphiql: Callable[[Request], Response] | None,
     sync_wait_s: float,
     sockets: Sockets,
     allowed_origins: Sequence[str],
@@ -55,15 +54,14 @@ def make_graphql_router(
 ) -> APIRouter:
     """Return the router of /graphql, after the GraphQL-over-HTTP specification.
 
-    The GraphiQL page and /schema.graphql, which hold no data, are for anybody. Pages of the
-    service itself and of `allowed_origins` may open WebSockets, which join `sockets`.
+    /schema.graphql and the page that `graphiql` answers with hold no data, and are for anybody.
+    Pages of the service itself and of `allowed_origins` may open WebSockets, which join `sockets`.
     """
     schema = make_schema(limits)
-    page = get_graphql_ide_html("graphiql") if graphiql else None
 
     def wants_page(request: HTTPConnection) -> bool:
         return (
-            page is not None
+            graphiql is not None
             and request.scope.get("method") == "GET"
             and "text/html" in request.headers.get("accept", "")
             and "query" not in request.query_params
@@ -81,8 +79,8 @@ def make_graphql_router(
         )
 
     async def serve(request: Request) -> Response:
-        if wants_page(request):
-            return HTMLResponse(page)
+        if graphiql is not None and wants_page(request):
+            return graphiql(request)
         context = make_context(request, door.urls_of(request))
         try:
             asked = await _read(request)

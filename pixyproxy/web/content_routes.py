@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Path, Request, Response
 
 from pixyproxy.core.exceptions import ConstraintViolationError, FieldFault
-from pixyproxy.core.models import ContentType, ImageDetail
+from pixyproxy.core.models import ImageDetail
 from pixyproxy.core.urls import IMAGES
 from pixyproxy.service.pictures.rendering import DerivativeSpec
 from pixyproxy.service.serving.derivative_requests import (
@@ -19,7 +19,7 @@ from pixyproxy.service.serving.derivative_requests import (
 from pixyproxy.web.conditions import Validators, is_unmodified
 from pixyproxy.web.content import RawResponse, Representation, answer_with, content_headers
 from pixyproxy.web.dependencies import AuthenticatedContent
-from pixyproxy.web.openapi import BINARY, MAY_NEED_KEY, header, problems
+from pixyproxy.web.openapi import BYTES, MAY_NEED_KEY, header, problems
 from pixyproxy.web.routing import BareRoute
 from pixyproxy.web.state import State, state_of
 
@@ -29,7 +29,7 @@ Guid = Annotated[str, Path(description="The image's GUID.")]
 
 _DOWNLOAD = {"": False, "0": False, "false": False, "1": True, "true": True}
 _MAX_QUERY_FIELDS = 100
-_ENTRY_BYTES = 4000
+_ENTRYBYTES = 4000
 _CONDITIONS = {
     b"accept",
     b"if-match",
@@ -52,11 +52,6 @@ _PARAMETERS = [
     ),
 ]
 *_NAMES, _LAST_NAME = OPTIONS
-_BYTES: dict[str, Any] = {
-    **{content_type.value: BINARY for content_type in ContentType},
-    "application/octet-stream": BINARY,
-}
-"""The last is never sent: some generators know bytes by this name only."""
 _CONTENT: dict[str, Any] = {
     "dependencies": [AuthenticatedContent],
     "openapi_extra": {**MAY_NEED_KEY, "parameters": _PARAMETERS},
@@ -66,12 +61,12 @@ _CONTENT: dict[str, Any] = {
             "description": "The bytes: exactly as the model gave them, unless a "
             f"{', '.join(_NAMES)} or {_LAST_NAME} is asked for.",
             "headers": {"ETag": header("Names these bytes."), "Last-Modified": header("Since.")},
-            "content": _BYTES,
+            "content": BYTES,
         },
         206: {
             "description": "The part that `Range` asks for.",
             "headers": {"Content-Range": header("Which part it is.")},
-            "content": _BYTES,
+            "content": BYTES,
         },
         304: {"description": "The client's copy is still good."},
         **problems(401, 404, 410, 412, 416, 422, 503),
@@ -147,7 +142,7 @@ def _represent(request: Request, state: State, image: ImageDetail, accept: str) 
         negotiated=asked is not None and asked.format is ImageFormat.AUTO,
     )
     shown = Representation(image, spec, validators, headers)
-    state.representations.put(key, shown, size=_ENTRY_BYTES + len(query) + len(accept))
+    state.representations.put(key, shown, size=_ENTRYBYTES + len(query) + len(accept))
     return shown
 
 

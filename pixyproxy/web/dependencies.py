@@ -14,6 +14,7 @@ from pixyproxy.service.finding.finder import ImageFinder
 from pixyproxy.service.generating.generations import GenerationService
 from pixyproxy.service.health import Health
 from pixyproxy.web.parameters import check_parameters
+from pixyproxy.web.session import COOKIE
 from pixyproxy.web.state import services_of, state_of
 
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]+")
@@ -33,10 +34,21 @@ async def authenticate(connection: HTTPConnection) -> None:
 
 async def authenticate_content(connection: HTTPConnection) -> None:
     """Let in for an image's bytes: anybody, unless the operator wants a key for them too."""
-    if state_of(connection).content_requires_key:
-        await authenticate(connection)
-    else:
+    if not state_of(connection).content_requires_key:
         await public(connection)
+    elif (owner := _owner_of_session(connection)) is not None:
+        await public(connection)
+        connection.scope["state"]["caller"] = owner
+    else:
+        await authenticate(connection)
+
+
+def _owner_of_session(connection: HTTPConnection) -> str | None:
+    """Return whose session the request has. It counts only where no key is sent."""
+    headers = connection.headers
+    if "authorization" in headers or "x-api-key" in headers:
+        return None
+    return state_of(connection).sessions.owner(connection.cookies.get(COOKIE, ""))
 
 
 def urls_of(connection: HTTPConnection) -> Urls:

@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi import FastAPI
 
-from pixyproxy.core.urls import DOCS
+from pixyproxy.core.models import ContentType
 from pixyproxy.web.models import Problem
 
 PROBLEM = "application/problem+json"
@@ -32,6 +31,14 @@ BINARY: Mapping[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
 OpenAPI 3.1 would have no schema here; generators then take the bytes for text, or drop them.
 """
+BYTES: Mapping[str, Any] = {
+    **{content_type.value: BINARY for content_type in ContentType},
+    "application/octet-stream": BINARY,
+}
+"""What an answer of an image's bytes declares.
+
+The last is never sent: some generators know bytes by this name only.
+"""
 REPLAYED = header("`true` where the same was sent before under the same `Idempotency-Key`.")
 
 
@@ -48,10 +55,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def complete_document(app: FastAPI, *, public_base_url: str | None) -> None:
-    """Have `app` serve its OpenAPI document with what FastAPI leaves out or gets wrong.
-
-    `/docs` shows it to browsers, under whatever path they came.
-    """
+    """Have `app` serve its OpenAPI document with what FastAPI leaves out or gets wrong."""
     generate: Callable[[], dict[str, Any]] = app.openapi
     if public_base_url is not None:
         app.servers = [
@@ -64,12 +68,7 @@ def complete_document(app: FastAPI, *, public_base_url: str | None) -> None:
             _complete(generate())
         return generate()
 
-    async def show(_request: Request) -> Response:
-        return page
-
-    page = get_swagger_ui_html(openapi_url=f".{app.openapi_url}", title=f"{app.title} - Swagger UI")
     app.openapi = openapi  # type: ignore[method-assign]
-    app.add_route(DOCS, show, include_in_schema=False)
 
 
 def _complete(document: dict[str, Any]) -> None:

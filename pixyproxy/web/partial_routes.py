@@ -4,11 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
-from pixyproxy.core.models import ContentType
 from pixyproxy.core.urls import GENERATIONS
 from pixyproxy.web.content import content_disposition
 from pixyproxy.web.dependencies import AuthenticatedContent, Generations
-from pixyproxy.web.openapi import MAY_NEED_KEY, problems
+from pixyproxy.web.openapi import BYTES, MAY_NEED_KEY, problems
 
 router = APIRouter(prefix=GENERATIONS, tags=["generations"])
 
@@ -21,10 +20,11 @@ router = APIRouter(prefix=GENERATIONS, tags=["generations"])
     responses={
         200: {
             "description": "The bytes, as the model gave them.",
-            "content": {content_type.value: {} for content_type in ContentType},
+            "content": BYTES,
         },
         **problems(401, 404, 422),
     },
+    operation_id="getPartialImage",
     summary="Read a partial image",
 )
 async def get_partial_image(

@@ -10,6 +10,7 @@ from pixyproxy.bootstrap import Services
 from pixyproxy.web.access import Access
 from pixyproxy.web.content import Representations
 from pixyproxy.web.limits import RequestPace
+from pixyproxy.web.session import Sessions
 
 _KEY = "application"
 
@@ -20,6 +21,7 @@ class State:
 
     services: Services
     access: Access
+    sessions: Sessions
     representations: Representations
     request_pace: RequestPace
     content_requires_key: bool

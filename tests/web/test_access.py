@@ -13,9 +13,14 @@ PRIVATE = [
     ("GET", "/image"),
     ("GET", "/image/search"),
     ("GET", "/image/5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05"),
+    ("POST", "/image/batch/update"),
+    ("POST", "/image/batch/delete"),
+    ("POST", "/image/zip"),
+    ("GET", "/models"),
+    ("POST", "/session"),
     ("POST", "/graphql"),
 ]
-PUBLIC = ["/health/live", "/health/ready", "/docs", "/openapi.json"]
+PUBLIC = ["/", "/health/live", "/health/ready", "/docs", "/openapi.json"]
 
 
 @pytest.fixture

@@ -108,10 +108,7 @@ class Curation:
 
         Raises ImageNotFoundError and ImageGoneError.
         """
-        change = validate(TagChange, changes)
-        if both := sorted(set(change.add_tags) & set(change.remove_tags)):
-            message = f"must not add what is removed: {', '.join(both)}"
-            raise ConstraintViolationError([FieldFault("add_tags", message)])
+        change = self.check_tags(changes)
         async with self._curation.open_context() as context:
             if change.add_tags and await self._repository.get_images(context, [guid]):
                 await self._curation.add_tags(context, change.add_tags)
@@ -129,6 +126,15 @@ class Curation:
             raise await why_absent(self._repository, guid)
         await self._forget(guid)
         return image
+
+    @staticmethod
+    def check_tags(changes: dict[str, Any]) -> TagChange:
+        """Return the change that is asked for. Raises ConstraintViolationError."""
+        change = validate(TagChange, changes)
+        if both := sorted(set(change.add_tags) & set(change.remove_tags)):
+            message = f"must not add what is removed: {', '.join(both)}"
+            raise ConstraintViolationError([FieldFault("add_tags", message)])
+        return change
 
     async def list_tags(self, *, first: int, prefix: str | None = None) -> list[Tag]:
         """Return the tags that begin so, whatever the case, the most used first."""

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pixyproxy.core.models import GenerationCreate
+
+if TYPE_CHECKING:
+    from pixyproxy.service.providers.profiles import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,9 @@ class ModelList(Protocol):
 
     def offered(self) -> tuple[OfferedModel, ...]:
         """Return the models that may be asked for, the default one first."""
+
+    def profile_of(self, name: str) -> "Profile":
+        """Return what the model takes that is asked where `name` is asked for."""
 
     def warnings(self) -> list[str]:
         """Return what to tell the operator at start, a sentence for each model."""

@@ -90,10 +90,12 @@ class ModelNames:
         default_model: str,
         base_url: str | None = None,
         model_map: Mapping[str, str] = MappingProxyType({}),
+        allow_gif: bool = False,
         today: Callable[[], date] = today,
     ) -> None:
         self.default_model = default_model
         self._map = model_map
+        self._allow_gif = allow_gif
         self._today = today
         self.owner = urlsplit(base_url or DEFAULT_BASE_URL).hostname or ""
         self.is_openai = self.owner == urlsplit(DEFAULT_BASE_URL).hostname
@@ -121,6 +123,10 @@ class ModelNames:
             )
             for name in names
         )
+
+    def profile_of(self, name: str) -> Profile:
+        """Return what the model takes that is asked where `name` is asked for."""
+        return profile_for(self.resolve(name), allow_gif=self._allow_gif)
 
     def check(self, model: str) -> None:
         """Raise ConstraintViolationError where OpenAI is asked, and has switched the model off."""

@@ -42,7 +42,7 @@ from pixyproxy.service.providers.openai_failures import (
     watch_sending,
 )
 from pixyproxy.service.providers.openai_streams import Stream, peek, read_stream
-from pixyproxy.service.providers.profiles import PARAMETERS, PARTIAL_IMAGES, profile_for
+from pixyproxy.service.providers.profiles import PARAMETERS, PARTIAL_IMAGES
 from pixyproxy.service.providers.proxies import proxy_for
 
 logger = logging.getLogger(__name__)
@@ -90,9 +90,11 @@ class OpenAIProvider:
         self._key = (api_key or "").strip()
         if not re.fullmatch(r"[!-~]*", self._key):
             raise ValueError("The API key must be printable ASCII without spaces.")
-        self._allow_gif = allow_gif
         self.models = ModelNames(
-            default_model=default_model, base_url=base_url, model_map=model_map
+            default_model=default_model,
+            base_url=base_url,
+            model_map=model_map,
+            allow_gif=allow_gif,
         )
         self._server = base_url or "OpenAI"
         url = httpx2.URL(base_url or DEFAULT_BASE_URL)
@@ -134,7 +136,7 @@ class OpenAIProvider:
         model = self.models.resolve(image.model)
         self.models.check(model)
         sent = translate(image, asked, model)
-        prepared = profile_for(model, allow_gif=self._allow_gif).prepare(sent, model)
+        prepared = self.models.profile_of(asked).prepare(sent, model)
         noted = note_asked_for(image, sent, asked, model)
         return replace(prepared, parameters={**prepared.parameters, **noted}) if noted else prepared
 

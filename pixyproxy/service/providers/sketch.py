@@ -18,7 +18,7 @@ from pixyproxy.service.providers import (
     ProviderAnswer,
     ProviderImage,
 )
-from pixyproxy.service.providers.profiles import SKETCH
+from pixyproxy.service.providers.profiles import SKETCH, Profile
 from pixyproxy.service.providers.sketching.canvas import Canvas
 from pixyproxy.service.providers.sketching.picture import draw
 from pixyproxy.service.providers.sketching.words import read
@@ -41,6 +41,10 @@ class SketchModels:
     def offered(self) -> tuple[OfferedModel, ...]:
         """Return the sketch."""
         return (OfferedModel(NAME, is_default=True),)
+
+    def profile_of(self, name: str) -> Profile:
+        """Return what the sketch takes."""
+        return SKETCH
 
     def warnings(self) -> list[str]:
         """Return nothing: it never ends."""

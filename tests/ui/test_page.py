@@ -1,0 +1,123 @@
+"""The page as such: its policy, its weight, its languages, its looks on phones and in the dark."""
+
+import re
+from typing import Any
+
+import httpx2
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.support.servers import Service
+from tests.ui.conftest import OpenPage
+
+MAX_BYTES = 150_000
+MAX_PAINT_MS = 500
+
+
+def test_it_is_light_and_quick(service: Service, open_page: OpenPage) -> None:
+    with open_page(service, "/health/live") as page:
+        weights: list[int] = []
+
+        def weigh(answer: Any) -> None:
+            if answer.request.resource_type not in {"image", "fetch", "xhr", "websocket"}:
+                weights.append(len(answer.body()))
+
+        page.on("response", weigh)
+        page.goto(service.origin)
+        expect(page.locator("img[srcset]").first).to_be_visible()
+        expect(page.get_by_role("main")).to_have_count(1)
+        assert page.title() == "PixyProxy"
+        assert 20_000 < sum(weights) < MAX_BYTES
+        painted_ms = page.evaluate("performance.getEntriesByType('paint')[0].startTime")
+        assert painted_ms < MAX_PAINT_MS
+
+
+def test_german_browsers_read_german(service: Service, open_page: OpenPage) -> None:
+    with open_page(service, locale="de-DE") as page:
+        expect(page.get_by_role("button", name="Zeichnen")).to_be_visible()
+        expect(page.get_by_role("heading", name="Heute")).to_be_visible()
+        assert page.locator("html").get_attribute("lang") == "de"
+
+
+def test_both_languages_have_the_same_texts(service: Service) -> None:
+    page = httpx2.get(service.origin, trust_env=False).text
+    base = re.search(r"ui/[0-9a-f]+", page)
+    assert base
+    names = []
+    for language in ("en", "de"):
+        url = f"{service.origin}/{base[0]}/text-{language}.js"
+        names.append(
+            set(
+                re.findall(r'^"?([\w:-]+)"?: ', httpx2.get(url, trust_env=False).text, re.MULTILINE)
+            )
+        )
+    assert names[0] == names[1]
+    assert len(names[0]) > 100
+
+
+@pytest.mark.parametrize("width", [360, 390, 700, 1024])
+def test_nothing_scrolls_sideways(service: Service, open_page: OpenPage, width: int) -> None:
+    with open_page(service, viewport={"width": width, "height": 800}) as page:
+        expect(page.locator("img[srcset]").first).to_be_visible()
+        assert overflow_of(page) <= 0
+        page.locator("pixy-grid a").first.click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert overflow_of(page) <= 0
+
+
+def overflow_of(page: Page) -> int:
+    return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+def test_dark_follows_the_system(service: Service, open_page: OpenPage) -> None:
+    shades = []
+    for scheme in ("light", "dark"):
+        with open_page(service, color_scheme=scheme) as page:
+            expect(page.get_by_role("textbox", name="Prompt")).to_be_visible()
+            colour = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+            shades.append(sum(map(int, re.findall(r"\d+", colour)[:3])))
+    light, dark = shades
+    assert light > 600
+    assert dark < 150
+
+
+def test_motion_is_reduced(service: Service, open_page: OpenPage) -> None:
+    with open_page(service, reduced_motion="reduce") as page:
+        image = page.locator("img[srcset]").first
+        expect(image).to_be_visible()
+        duration = image.evaluate("e => getComputedStyle(e).transitionDuration")
+        assert all(float(each.strip().rstrip("s")) < 0.001 for each in duration.split(","))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(service: Service, open_page: OpenPage, scheme: str) -> None:
+    with open_page(service, color_scheme=scheme) as page:
+        expect(page.locator(".loaded img").first).to_be_visible()
+        look_with_axe(page)
+        page.get_by_role("button", name="Filters").click()
+        expect(page.get_by_label("Shape")).to_be_visible()
+        look_with_axe(page)
+        page.keyboard.press("Escape")
+        page.locator("pixy-grid .tile").first.hover()
+        page.locator(".pick").first.click()
+        expect(page.get_by_role("toolbar")).to_be_visible()
+        look_with_axe(page)
+        page.keyboard.press("Escape")
+        page.locator("pixy-grid a").first.click()
+        expect(page.get_by_role("dialog").get_by_text("Dimensions")).to_be_visible()
+        look_with_axe(page)
+        page.keyboard.press("Escape")
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog", name="Shortcuts")).to_be_visible()
+        look_with_axe(page)
+
+
+def look_with_axe(page: Page) -> None:
+    page.evaluate("Promise.all(document.getAnimations().map(each => each.finished.catch(() => 0)))")
+    violations = Axe().run(page).response["violations"]
+    found = [
+        (each["id"], each["impact"], [node["html"][:200] for node in each["nodes"]][:3])
+        for each in violations
+    ]
+    assert found == []
