@@ -8,10 +8,12 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --group build --universal --pyth
 	--custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak check format bench lock schema clean
+.PHONY: help install run test soak check format bench lock schema clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/run.stamp ## set up what the service and the command line need
 
 run: $(VENV)/run.stamp ## start the service on its embedded defaults
 	@$(BIN)/pixyproxy serve

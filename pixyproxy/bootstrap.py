@@ -1,10 +1,11 @@
 """The one place where everything is put together: settings become opened services."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from pixyproxy.core.exceptions import PixyProxyException
 from pixyproxy.data.files.derivatives import DerivativeStore
 from pixyproxy.data.files.places import make_store
 from pixyproxy.data.files.store import ImageStore
@@ -66,18 +67,23 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """Open everything that `settings` name, and close it at the end, in the opposite order."""
+async def open_services(settings: Settings, *, must_exist: bool = False) -> AsyncIterator[Services]:
+    """Open everything that `settings` name, and close it at the end, in the opposite order.
+
+    An archive that is not there is made, unless it `must_exist`.
+    """
     async with AsyncExitStack() as stack:
-        store = make_store(settings.images, min_free_mb=settings.min_free_mb)
-        store.open()
-        stack.callback(store.close)
         database = open_database(
             settings.database_url,
             pool_size=settings.database_pool_size,
             min_free_mb=settings.min_free_mb,
         )
         stack.push_async_callback(database.aclose)
+        if must_exist:
+            await database.check_exists()
+        store = make_store(settings.images, min_free_mb=settings.min_free_mb)
+        store.open()
+        stack.callback(store.close)
         await database.migrate()
         async with database.open_context() as context:
             cursors = Cursors(await get_secret(context, "cursors"))
@@ -160,3 +166,45 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             importer=Importer(transfers, make_intake=make_intake),
             picture_importer=PictureImporter(make_intake=make_intake),
         )
+
+
+async def check_parts(settings: Settings) -> AsyncIterator[tuple[str, str | PixyProxyException]]:
+    """Try each part by itself; yield its name, and what it says or what is wrong with it."""
+    yield "database", await _outcome(_check_database(settings))
+    yield "images", await _outcome(_check_store(settings))
+    yield "model server", await _outcome(_check_provider(settings))
+
+
+async def _outcome(checking: Awaitable[str]) -> str | PixyProxyException:
+    try:
+        return await checking
+    except PixyProxyException as error:
+        return error
+
+
+async def _check_database(settings: Settings) -> str:
+    database = open_database(settings.database_url, pool_size=1, min_free_mb=settings.min_free_mb)
+    try:
+        await database.migrate()
+        await database.check()
+    finally:
+        await database.aclose()
+    return settings.database_without_password
+
+
+async def _check_store(settings: Settings) -> str:
+    store = make_store(settings.images, min_free_mb=settings.min_free_mb)
+    store.open()
+    try:
+        await store.check_writable()
+    finally:
+        store.close()
+    return settings.images_place
+
+
+async def _check_provider(settings: Settings) -> str:
+    provider = make_provider(settings.generator_name, settings.provider_options)
+    try:
+        return await provider.check()
+    finally:
+        await provider.aclose()

@@ -22,6 +22,7 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from sqlalchemy.engine import make_url
 
 from pixyproxy.core.addresses import is_loopback, parse_allowed, read_place
 from pixyproxy.core.api_keys import MAKE_COMMAND, check_api_key
@@ -322,6 +323,16 @@ class Settings(BaseSettings):
                 "PIXYPROXY_GENERATOR=sketch"
             )
         return self
+
+    @property
+    def database_without_password(self) -> str:
+        """The URL of the database, fit to be shown."""
+        return make_url(self.database_url).render_as_string(hide_password=True)
+
+    @property
+    def images_place(self) -> str:
+        """The whole path of the images' folder, or the URL of the object store."""
+        return str(self.images.absolute() if isinstance(self.images, Path) else self.images)
 
     @property
     def provider_options(self) -> ProviderOptions:

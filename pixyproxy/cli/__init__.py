@@ -3,20 +3,24 @@
 import typer
 
 from pixyproxy.cli.checking import fsck, migrate_images, stats, verify
+from pixyproxy.cli.finding import delete, search, tag
 from pixyproxy.cli.generating import generate, generations
 from pixyproxy.cli.moving import export, import_
 from pixyproxy.cli.pruning import prune_variants
-from pixyproxy.cli.serving import export_schema, migrate, serve, version
+from pixyproxy.cli.serving import check, common, export_schema, migrate, serve, version
+from pixyproxy.cli.terminal import use_any_encoding
 
 cli = typer.Typer(
-    help="PixyProxy has images drawn by a model and keeps them, with their prompts, for good.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for command in (
     serve,
+    check,
     generate,
+    search,
+    tag,
+    delete,
     migrate,
     export,
     migrate_images,
@@ -28,10 +32,12 @@ for command in (
     version,
 ):
     cli.command()(command)
+cli.callback(no_args_is_help=True)(common)
 cli.command("import")(import_)
 cli.add_typer(generations, name="generations")
 
 
 def main() -> None:
     """Run the command line."""
+    use_any_encoding()
     cli()

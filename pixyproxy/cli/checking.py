@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pixyproxy.bootstrap import Services, open_services
+from pixyproxy.cli.options import takes_archive
 from pixyproxy.cli.terminal import (
     errors_in_one_line,
     make_progress,
@@ -36,6 +37,7 @@ REMAIN = 1
 UNABLE = 2
 
 
+@takes_archive
 def fsck(
     *,
     repair: Annotated[
@@ -60,6 +62,7 @@ def fsck(
     raise typer.Exit(REMAIN if remain else 0)
 
 
+@takes_archive
 def stats(
     *,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -74,7 +77,7 @@ def stats(
 
 
 async def _get_stats(settings: Settings) -> Stats:
-    async with open_services(settings) as services:
+    async with open_services(settings, must_exist=True) as services:
         return await services.curation.get_stats()
 
 
@@ -96,6 +99,7 @@ def _table(found: Stats) -> Table:
     return table
 
 
+@takes_archive
 def verify(
     *,
     rate: Annotated[
@@ -123,6 +127,7 @@ def verify(
     raise typer.Exit(REMAIN if faults else 0)
 
 
+@takes_archive
 def migrate_images(
     source: Annotated[
         str, typer.Argument(metavar="FROM", help="A folder, or the URL of an object store.")
@@ -207,7 +212,7 @@ async def _go_through(
     count: Counter[str] = Counter(images=0, bytes=0, faults=0)
     progress = make_progress()
     task = progress.add_task("images", total=1.0)
-    async with open_services(settings) as services:
+    async with open_services(settings, must_exist=True) as services:
         with progress:
             async with aclosing(make_events(services)) as events:
                 async for event in events:
@@ -220,6 +225,7 @@ async def _go_through(
                         case Fault():
                             count["faults"] += 1
                             print_text(_as_json(event) if json else _as_text(event))
+            progress.update(task, completed=1.0)
     last.is_done = True
     print_text(summary(count, json=json))
     return count["faults"]
@@ -230,7 +236,7 @@ async def _fsck(settings: Settings, *, repair: bool, json: bool) -> int:
     count: Counter[str] = Counter(rows=0, folders=0, faults=0, mended=0)
     progress = make_progress()
     stages = {stage: progress.add_task(stage, total=1.0) for stage in ("rows", "folders")}
-    async with open_services(settings) as services:
+    async with open_services(settings, must_exist=True) as services:
         with progress:
             async with aclosing(services.fsck.run(repair=repair)) as events:
                 async for event in events:
@@ -242,6 +248,8 @@ async def _fsck(settings: Settings, *, repair: bool, json: bool) -> int:
                             count["faults"] += 1
                             count["mended"] += event.mended
                             print_text(_as_json(event) if json else _as_text(event))
+            for task in stages.values():
+                progress.update(task, completed=1.0)
     print_text(summary(count, json=json))
     return count["faults"] - count["mended"]
 

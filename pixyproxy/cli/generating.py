@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pixyproxy.bootstrap import Services, open_services
+from pixyproxy.cli.options import takes_archive
 from pixyproxy.cli.terminal import (
     console,
     errors_in_one_line,
@@ -41,6 +42,7 @@ _INTERRUPTED = {
 }
 
 
+@takes_archive
 def generate(
     prompt: Annotated[str, typer.Argument(help="What to draw, in words.")],
     model: Annotated[str | None, typer.Option(help="The model that draws.")] = None,
@@ -100,6 +102,7 @@ Guid = Annotated[str, typer.Argument(help="The generation's GUID.")]
 
 
 @generations.command("list")
+@takes_archive
 def list_generations(
     status: Annotated[
         str | None, typer.Option(help=f"Only these: {', '.join(GenerationStatus)}.")
@@ -126,6 +129,7 @@ def list_generations(
 
 
 @generations.command()
+@takes_archive
 def show(guid: Guid) -> None:
     """Print a generation as JSON, with its images and its calls to the model."""
 
@@ -140,12 +144,14 @@ def show(guid: Guid) -> None:
 
 
 @generations.command()
+@takes_archive
 def cancel(guid: Guid) -> None:
     """Cancel a queued generation, and print it as JSON."""
     _change(lambda services: services.generations.cancel(guid))
 
 
 @generations.command()
+@takes_archive
 def retry(guid: Guid) -> None:
     """Queue a generation again that gave no image, and print it as JSON.
 
@@ -168,7 +174,7 @@ def _change(change: Callable[[Services], Coroutine[None, None, Generation]]) -> 
 
 def _run(use: Callable[[Services, Settings], Coroutine[None, None, None]]) -> None:
     async def run(settings: Settings) -> None:
-        async with open_services(settings) as services:
+        async with open_services(settings, must_exist=True) as services:
             await use(services, settings)
 
     with errors_in_one_line():

@@ -10,12 +10,13 @@ from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, BinaryIO, cast
+from typing import Annotated, BinaryIO, TextIO, cast
 
 import typer
 
 from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.cli.checking import REMAIN, UNABLE
+from pixyproxy.cli.options import takes_archive
 from pixyproxy.cli.terminal import (
     errors_in_one_line,
     make_progress,
@@ -46,6 +47,7 @@ Json = Annotated[
 ]
 
 
+@takes_archive
 def export(
     target: Annotated[
         str, typer.Argument(metavar="DIR|-", help="A folder, or - for a tar stream.")
@@ -72,6 +74,7 @@ def export(
     raise typer.Exit(REMAIN if faults else 0)
 
 
+@takes_archive
 def import_(
     source: Annotated[
         str,
@@ -109,9 +112,9 @@ def import_(
 
 
 def _to_stream(settings: Settings, *, json: bool) -> int:
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():
         raise ValueError("a tar stream is not for the terminal: pixyproxy export - > archive.tar")
-    with _standard(sys.stdout.fileno(), "wb") as stream:
+    with _standard(sys.stdout, "wb") as stream:
         return asyncio.run(_export(settings, TarTarget(stream), json=json, is_told_aside=True))
 
 
@@ -122,7 +125,7 @@ async def _export(
     json: bool,
     is_told_aside: bool = False,
 ) -> int:
-    async with open_services(settings) as services:
+    async with open_services(settings, must_exist=True) as services:
         events = services.make_export(target).run()
         return await _show(events, _EXPORTED, json=json, is_told_aside=is_told_aside)
 
@@ -139,8 +142,10 @@ async def _import(settings: Settings, source: str, *, repair: bool, json: bool) 
 def _opened(services: Services, source: str, *, repair: bool) -> Iterator[Events]:
     path = Path(source)
     if source == STREAM:
-        with _standard(sys.stdin.fileno(), "rb") as stream:
+        with _standard(sys.stdin, "rb") as stream:
             yield services.importer.run(TarSource(stream), repair=repair)
+    elif not path.exists():
+        raise ValueError(f"there is no folder or file {source}")
     elif not path.is_dir():
         with path.open("rb", buffering=_BUFFER_BYTES) as stream:
             yield services.importer.run(TarSource(stream), repair=repair)
@@ -175,6 +180,7 @@ async def _show(
                         count[event.code] += 1
                     told = _as_json(event) if json else _as_text(event)
                     print_text(told, is_aside=is_told_aside)
+            progress.update(task, total=1.0, completed=1.0)
     print_text(summary(count, json=json), is_aside=is_told_aside)
     return count["faults"]
 
@@ -190,9 +196,11 @@ def _as_text(event: Fault | ImportFault) -> str:
 
 
 @contextmanager
-def _standard(descriptor: int, mode: str) -> Iterator[BinaryIO]:
-    """Open standard input or output for bytes."""
-    stream = os.fdopen(os.dup(descriptor), mode, buffering=_BUFFER_BYTES)
+def _standard(text: TextIO | None, mode: str) -> Iterator[BinaryIO]:
+    """Open standard input or output for bytes. Raises ValueError where it is closed."""
+    if text is None:
+        raise ValueError(f"standard {'input' if mode == 'rb' else 'output'} is closed")
+    stream = os.fdopen(os.dup(text.fileno()), mode, buffering=_BUFFER_BYTES)
     try:
         yield cast("BinaryIO", stream)
     finally:

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from pixyproxy.bootstrap import MIB, open_services
+from pixyproxy.cli.options import takes_archive
 from pixyproxy.cli.terminal import errors_in_one_line, print_text, read_settings
 from pixyproxy.settings import Settings
 
 
+@takes_archive
 def prune_variants(
     *,
     everything: Annotated[
@@ -26,7 +28,7 @@ def prune_variants(
 
 
 async def _prune(settings: Settings, *, everything: bool) -> None:
-    async with open_services(settings) as services:
+    async with open_services(settings, must_exist=True) as services:
         pruned = await services.derivatives.prune(everything=everything)
     print_text(
         f"removed: {pruned.removed} ({pruned.removed_bytes / MIB:.1f} MB), "

@@ -1,18 +1,17 @@
 """Serving, and what goes with it."""
 
 import asyncio
-import os
 import socket
 import ssl
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 import uvicorn
-from sqlalchemy.engine import make_url
 
 from pixyproxy import __version__
-from pixyproxy.bootstrap import open_services
+from pixyproxy.bootstrap import check_parts, open_services
+from pixyproxy.cli.options import ARCHIVE, takes_archive, takes_settings
 from pixyproxy.cli.terminal import (
     console,
     errors_in_one_line,
@@ -20,29 +19,27 @@ from pixyproxy.cli.terminal import (
     print_text,
     read_settings,
 )
+from pixyproxy.core.exceptions import ImageStoreError
 from pixyproxy.core.urls import Urls
 from pixyproxy.log import configure_logging
 from pixyproxy.schema.schema import make_schema
-from pixyproxy.settings import PREFIX, Settings
+from pixyproxy.settings import Settings
 
-_GENERATORS = get_args(Settings.model_fields["generator"].annotation)
 KEEP_ALIVE_S = 75
 """Longer than the usual proxies' own, so that it is they who hang up an idle connection."""
 
 
+@takes_settings(
+    "host",
+    "port",
+    *ARCHIVE,
+    "variants",
+    "generator",
+    "openai_base_url",
+    "model",
+    "log_level",
+)
 def serve(
-    host: Annotated[str | None, typer.Option(help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on.")] = None,
-    database_url: Annotated[
-        str | None, typer.Option(help="mysql://user:password@host/database or sqlite:///path.")
-    ] = None,
-    images: Annotated[Path | None, typer.Option(help="The folder of the image files.")] = None,
-    generator: Annotated[str | None, typer.Option(help=f"{', '.join(_GENERATORS)}.")] = None,
-    openai_base_url: Annotated[
-        str | None, typer.Option(help="Any OpenAI-compatible server, such as http://host/v1.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="The default model.")] = None,
-    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Server processes.")] = 1,
     ssl_certfile: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="TLS certificate chain (PEM).")
@@ -51,21 +48,7 @@ def serve(
         Path | None, typer.Option(exists=True, dir_okay=False, help="TLS private key (PEM).")
     ] = None,
 ) -> None:
-    """Serve GraphQL and REST. Each option wins over its variable PIXYPROXY_..."""
-    options = {
-        "host": host,
-        "port": port,
-        "database_url": database_url,
-        "images": images,
-        "generator": generator,
-        "openai_base_url": openai_base_url,
-        "model": model,
-        "log_level": log_level,
-    }
-    # By the environment the options reach worker processes too.
-    os.environ.update(
-        {PREFIX + name.upper(): str(value) for name, value in options.items() if value is not None}
-    )
+    """Serve GraphQL and REST. Each option of a setting wins over its variable PIXYPROXY_..."""
     with errors_in_one_line():
         settings = read_settings(log_level="WARNING")
         _check_certificate(ssl_certfile, ssl_keyfile)
@@ -92,11 +75,39 @@ def serve(
     )
 
 
+@takes_archive
 def migrate() -> None:
     """Bring the database's tables up to date. (`serve` does so too.)"""
     with errors_in_one_line():
         asyncio.run(_prepare(read_settings(log_level="WARNING")))
         console.print("The database is up to date.")
+
+
+@takes_settings(*ARCHIVE, "generator", "openai_base_url", "model")
+def check() -> None:
+    """Try the database, the images' store and the model's server; a line each says what is wrong.
+
+    Nothing is drawn, and nothing is changed but that tables are made or brought up to date.
+
+    Exit status: 0 all is well, 1 something is wrong.
+    """
+    with errors_in_one_line():
+        is_well = asyncio.run(_check(read_settings(log_level="ERROR")))
+    raise typer.Exit(0 if is_well else 1)
+
+
+async def _check(settings: Settings) -> bool:
+    is_well = True
+    async for name, outcome in check_parts(settings):
+        if isinstance(outcome, str):
+            print_text(f"{name:<14}ok     {outcome}")
+            continue
+        is_well = False
+        told = outcome.message
+        if isinstance(outcome, ImageStoreError) and outcome.__cause__ is not None:
+            told += f" ({outcome.reason})"
+        print_text(f"{name:<14}wrong  {told}")
+    return is_well
 
 
 def export_schema() -> None:
@@ -109,6 +120,24 @@ def version() -> None:
     """Print the version."""
     with errors_in_one_line():
         print_text(f"pixyproxy {__version__}")
+
+
+def _print_version(is_asked: bool) -> None:  # noqa: FBT001  typer's form of a callback
+    if is_asked:
+        version()
+        raise typer.Exit
+
+
+def common(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version, and exit."
+        ),
+    ] = False,
+) -> None:
+    """PixyProxy has images drawn by a model and keeps them, with their prompts, for good."""
 
 
 async def _prepare(settings: Settings) -> str:
@@ -145,15 +174,12 @@ def _check_port(settings: Settings) -> None:
 
 def _show_banner(settings: Settings, draws_by: str, *, scheme: str) -> None:
     urls = Urls(origin(settings, scheme))
-    database = make_url(settings.database_url).render_as_string(hide_password=True)
     access = "API keys" if settings.api_keys else "anonymous"
     for name, value in {
         f"PixyProxy {__version__}": "",
         "listens on": f"{urls.base}  (GraphiQL at {urls.graphql}, REST at {urls.docs})",
-        "keeps rows in": database,
-        "keeps images in": str(
-            images.absolute() if isinstance(images := settings.images, Path) else images
-        ),
+        "keeps rows in": settings.database_without_password,
+        "keeps images in": settings.images_place,
         "draws by": draws_by,
         "access": access,
     }.items():

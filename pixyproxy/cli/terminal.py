@@ -1,11 +1,13 @@
 """What all commands share: what they print, and how they tell what went wrong."""
 
+import errno
 import json as json_format
 import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import NoReturn
 
 import typer
@@ -24,15 +26,32 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 """For people; what programs read goes to standard output, by `print_text`."""
 
 
+def use_any_encoding() -> None:
+    """Have what a terminal's encoding lacks shown escaped: no character may end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def read_settings(*, log_level: str) -> Settings:
-    """Return the settings, and log from this level on (or all, where they say DEBUG)."""
-    settings = Settings()
+    """Return the settings, and log from this level on (or all, where they say DEBUG).
+
+    Raises ValueError where the file .env is not text in UTF-8.
+    """
+    try:
+        settings = Settings()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f".env is not UTF-8 (byte {error.start}): save it in that encoding"
+        ) from None
     configure_logging("DEBUG" if settings.log_level == "DEBUG" else log_level)
     return settings
 
 
 def print_text(text: str, *, is_aside: bool = False) -> None:
     """Print a result; aside, where standard output is taken. Raises OSError if it cannot be."""
+    if sys.stdout is None and not is_aside:
+        raise OSError(errno.EBADF, "standard output is closed")
     try:
         typer.echo(text, err=is_aside)
     except OSError:

@@ -30,6 +30,11 @@ _TLS_PARAMETERS = {"ssl", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify"}
 _MYSQL_PARAMETERS = _TLS_PARAMETERS | {"unix_socket"}
 _SWITCHES = {"ssl", "ssl_verify"}
 
+_HAS_TABLES = sa.text(
+    "SELECT 1 FROM information_schema.tables "
+    "WHERE table_schema = DATABASE() AND table_name = 'alembic_version'"
+)
+
 
 class Database:
     """The connections to one database. A context is made from it for each short use."""
@@ -40,9 +45,11 @@ class Database:
         *,
         check_disk: Callable[[], None] | None = None,
         closing: Collection[asyncio.Future[Any]] = (),
+        file: Path | None = None,
         deadline_s: float = DEADLINE_S,
     ) -> None:
         self._engine = engine
+        self._file = file
         self._check_disk = check_disk
         self._closing = closing
         self._write_turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
@@ -60,12 +67,28 @@ class Database:
             write_turn=self._write_turn,
         )
 
+    async def check_exists(self) -> None:
+        """Raise DatabaseUnavailableError, in words for an operator, where there is no archive."""
+        if self._file is not None and self._file.exists():
+            return
+        if self._file is None:
+            async with self.open_context() as context:
+                if await context.execute(_HAS_TABLES):
+                    return
+        where = self._file or f"the database {self._engine.url.database}"
+        raise DatabaseUnavailableError(
+            f"there is no archive in {where}; name another with --database-url or "
+            "PIXYPROXY_DATABASE_URL, or begin one with `pixyproxy migrate`"
+        )
+
     async def migrate(self) -> None:
         """Bring the tables up to date. Safe when several processes do it at once.
 
         Raises DatabaseUnavailableError with the database's own words: an operator reads them.
         """
         try:
+            if self._file is not None:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
             async with self.open_context() as context:
                 # A migration has no deadline; a dead server has.
                 if self._engine.dialect.name == "sqlite":
@@ -108,14 +131,15 @@ def open_database(database_url: str, *, pool_size: int, min_free_mb: int = 0) ->
             "the database URL must be like mysql://user:password@host:3306/database "
             "or sqlite:///pixyproxy.db"
         ) from None
-    check_disk = None
+    check_disk = file = None
     closing: set[asyncio.Future[Any]] = set()
     match url.drivername:
         case "mysql" | "mariadb":
             url, connect_args = _mysql(url, database_url)
         case "sqlite":
             url, connect_args = _sqlite(url, closing)
-            check_disk = partial(check_free_space, Path(str(url.database)).parent, min_free_mb)
+            file = Path(str(url.database))
+            check_disk = partial(check_free_space, file.parent, min_free_mb)
         case other:
             raise ValueError(f"the database URL must begin with mysql:// or sqlite://, not {other}")
     # Autocommit saves a round trip a read; transactions are begun in so many words. Instead of a
@@ -133,7 +157,7 @@ def open_database(database_url: str, *, pool_size: int, min_free_mb: int = 0) ->
         hide_parameters=True,
     )
     sa.event.listen(engine.sync_engine, "handle_error", _distrust_pool)
-    return Database(engine, check_disk=check_disk, closing=closing)
+    return Database(engine, check_disk=check_disk, closing=closing, file=file)
 
 
 async def _check_packet(context: DatabaseContext) -> None:
@@ -216,7 +240,6 @@ def _sqlite(url: URL, closing: set[asyncio.Future[Any]]) -> tuple[URL, dict[str,
     if url.query:
         raise ValueError("the database URL has parameters, which sqlite:/// does not take")
     path = Path(url.database).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
     url = url.set(drivername="sqlite+aiosqlite", database=str(path))
     connect = partial(connect_to_sqlite, lock_timeout_s=LOCK_TIMEOUT_S, closing=closing)
     return url, {"async_creator_fn": connect}

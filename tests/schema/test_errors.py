@@ -101,7 +101,9 @@ async def test_a_value_that_breaks_its_type_is_masked(
     async with open_with_services(make_settings()) as (client, services):
         guid = (await generate(client))["guid"]
         image = await services.images.get_image(guid)
-        services.images._remember(image.model_copy(update={"sha256": None, "parameters": None}))
+        services.images.remember_new(
+            [image.model_copy(update={"sha256": None, "parameters": None})]
+        )
         for name in ("sha256", "parameters"):
             response = await post(client, f'{{ image(guid: "{guid}") {{ filename {name} }} }}')
             assert response.json()["data"] == {"image": None}

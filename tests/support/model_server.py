@@ -179,6 +179,16 @@ class ModelServer:
         self._files[f"/files/{name}"] = behaviour
         return f"{self.origin}/files/{name}"
 
+    def serve_models(self, *names: str) -> None:
+        """Answer GET of /v1/models with these."""
+        models = [{"id": name, "object": "model", "created": 0, "owned_by": "x"} for name in names]
+        body = json.dumps({"object": "list", "data": models}).encode()
+
+        async def behave(exchange: Exchange) -> None:
+            await exchange.send(200, body)
+
+        self._files["/v1/models"] = behave
+
     def release(self) -> None:
         """Let go whatever `hang` and `after_release` hold, now and later."""
         self._loop.call_soon_threadsafe(self.released.set)

@@ -16,6 +16,10 @@ from pixyproxy.service.keeping.retrying import pauses
 
 logger = logging.getLogger(__name__)
 
+UNREACHABLE_S = 10.0
+"""How long a server that cannot be reached is tried again while somebody waits: as long as one
+attempt to connect may take."""
+
 
 class PartEnd(Enum):
     """How the drawing of a part ended."""
@@ -35,8 +39,11 @@ class GenerationRun:
         dependencies: Dependencies,
         limits: Limits,
         state: ProcessState,
+        *,
+        is_waited_for: bool = False,
     ) -> None:
         self._record = record
+        self._unreachable_s = UNREACHABLE_S if is_waited_for else limits.timeout_s
         self._leases = dependencies.leases
         self._limits = limits
         self._state = state
@@ -83,6 +90,7 @@ class GenerationRun:
         """Make one call, again only where it is certain that nothing was accepted."""
         loop = asyncio.get_running_loop()
         ends_at = 0.0
+        begun_at = loop.time()
         for pause_s in pauses():
             if attempt is None:
                 if self._state.draining.is_set():
@@ -94,7 +102,8 @@ class GenerationRun:
                 await self._answers.keep(attempt, answer, ends_at)
             except PixyProxyException as error:
                 wait_s = self._wait_before_next(error, pause_s)
-                if wait_s is None or loop.time() + wait_s >= ends_at:
+                again_by = ends_at if error.sent else min(ends_at, begun_at + self._unreachable_s)
+                if wait_s is None or loop.time() + wait_s >= again_by:
                     await self._record.end_call(attempt, failure=error)
                     return PartEnd.RECORDED
                 await self._record.end_in_vain(attempt, error)

@@ -119,10 +119,12 @@ class Submission:
         )
         origin = replace(origin, max_n=prepared.max_n)
         if runs_here and not state.waiting and state.may_begin:
-            return await self._submit_running(generation, origin)
+            return await self._submit_running(generation, origin, is_waited_for=is_waited_for)
         return await self._submit_queued(generation, origin, is_waited_for=is_waited_for)
 
-    async def _submit_running(self, generation: Generation, origin: Origin) -> Submitted:
+    async def _submit_running(
+        self, generation: Generation, origin: Origin, *, is_waited_for: bool
+    ) -> Submitted:
         """Write the generation down together with its first call, and make it."""
         await self._state.slots.acquire()  # which is free: nobody comes between
         lease = self._leases.make()
@@ -151,7 +153,9 @@ class Submission:
         if not is_new:
             self._state.free_slot()
             return await self._replay(origin)
-        run = GenerationRun(record, self._dependencies, self._limits, self._state)
+        run = GenerationRun(
+            record, self._dependencies, self._limits, self._state, is_waited_for=is_waited_for
+        )
         self._state.launch(generation.guid, run.run(first))
         return Submitted(generation, replayed=False)
 

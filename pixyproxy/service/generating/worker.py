@@ -53,10 +53,12 @@ class Worker:
         finally:
             if record is None:
                 self._state.slots.release()
-        self._state.waiting.pop(guid, None)
+        is_waited_for = self._state.waiting.pop(guid, None) is not None
         if record is None:
             return False
-        run = GenerationRun(record, self._dependencies, self._limits, self._state)
+        run = GenerationRun(
+            record, self._dependencies, self._limits, self._state, is_waited_for=is_waited_for
+        )
         self._state.launch(guid, run.run())
         record.announce()
         return True

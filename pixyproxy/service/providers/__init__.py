@@ -64,6 +64,12 @@ class ImageProvider(Protocol):
         GeneratorUnavailableError says whether anything was sent.
         """
 
+    async def check(self) -> str:
+        """Say for an operator that it could draw, and what with. Nothing is drawn or paid.
+
+        Raises a leaf of ImageGenerationException.
+        """
+
     async def aclose(self) -> None:
         """Close the provider's connections."""
 

@@ -11,12 +11,11 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, TypeGuard
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 import openai
 
+from pixyproxy.core.exceptions import GeneratorAccountError
 from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.outbound import BoundedTransport
 from pixyproxy.service.providers import GenerationRequest, ProviderAnswer
@@ -32,10 +31,13 @@ from pixyproxy.service.providers.openai_failures import (
     watch_sending,
 )
 from pixyproxy.service.providers.profiles import profile_for
+from pixyproxy.service.providers.proxies import proxy_for
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
+CHECK_TIMEOUT_S = 10.0
+_MODELS_TOLD = 10
 _NO_KEY = "none"
 """The SDK wants a key; servers that ask for none ignore it."""
 _CONNECT_TIMEOUT_S = 10.0
@@ -89,7 +91,7 @@ class OpenAIProvider:
             max_retries=0,
             http_client=httpx2.AsyncClient(
                 transport=BoundedTransport(
-                    httpx2.AsyncHTTPTransport(proxy=_proxy_for(url), limits=_LIMITS),
+                    httpx2.AsyncHTTPTransport(proxy=proxy_for(url), limits=_LIMITS),
                     max_bytes=max_answer_bytes,
                 ),
                 timeout=httpx2.Timeout(
@@ -150,6 +152,26 @@ class OpenAIProvider:
             usage=self._numbers(answer.get("usage")),
         )
 
+    async def check(self) -> str:
+        """Ask the server for its models."""
+        try:
+            response = await self.client.models.with_raw_response.list(timeout=CHECK_TIMEOUT_S)
+        except openai.APIConnectionError as error:
+            raise failure_of_connection(error) from None
+        listed = read_object(response.content).get("data")
+        models = [
+            model["id"]
+            for model in (listed if isinstance(listed, list) else ())
+            if isinstance(model, dict) and self._is_readable(model.get("id"))
+        ]
+        if models and self._default_model not in models:
+            some = ", ".join(models[:_MODELS_TOLD])
+            raise GeneratorAccountError(
+                f"It has no model {self._default_model}, which PIXYPROXY_MODEL names; it has {some}"
+                f"{', ...' if len(models) > _MODELS_TOLD else ''}."
+            )
+        return f"{self.describe()}, {len(models)} models"
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self.client.close()
@@ -159,7 +181,13 @@ class OpenAIProvider:
         if not response.is_success:
             answer = read_object(await _beginning(response))
             request_id = self._readable(response.headers.get("x-request-id"))
-            self._raise_for_error(response.status_code, answer, response.headers, request_id)
+            self._raise_for_error(
+                response.status_code,
+                answer,
+                response.headers,
+                request_id,
+                path=response.request.url.path,
+            )
 
     def _raise_for_error(
         self,
@@ -167,6 +195,8 @@ class OpenAIProvider:
         answer: Mapping[str, Any],
         headers: Mapping[str, str],
         request_id: str | None,
+        *,
+        path: str = "",
     ) -> NoReturn:
         nested = answer.get("error")
         error = nested if isinstance(nested, dict) else answer
@@ -178,7 +208,7 @@ class OpenAIProvider:
             self._readable(error.get("param")),
             request_id,
         )
-        raise failure_of_answer(status, error, headers)
+        raise failure_of_answer(status, error, headers, path=path)
 
     def _numbers(self, usage: object) -> dict[str, Any] | None:
         """What of `usage` is numbers and objects of numbers, within bounds; None for nothing."""
@@ -216,30 +246,6 @@ class OpenAIProvider:
             and _TOKEN.fullmatch(value) is not None
             and not (self._key and self._key in value)
         )
-
-
-def _proxy_for(url: httpx2.URL) -> str | None:
-    if url.host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(url.host):
-        return None
-    proxies = getproxies()
-    kind = url.scheme if proxies.get(url.scheme) else "all"
-    proxy = proxies.get(kind)
-    if not proxy:
-        return None
-    if "://" not in proxy:
-        proxy = f"http://{proxy}"
-    try:
-        parts = urlsplit(proxy)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-        httpx2.Proxy(proxy)
-    except (httpx2.InvalidURL, ValueError):
-        usable = False
-    if not usable:
-        raise ValueError(
-            f"{kind.upper()}_PROXY must be the URL of an http or https proxy, "
-            "such as http://proxy:3128; no other kind is supported"
-        )
-    return proxy
 
 
 async def _beginning(response: httpx2.Response) -> bytes:

@@ -59,6 +59,11 @@ _NOT_SENT = (
     httpx2.UnsupportedProtocol,
 )
 _SENT = "pixyproxy.sent"
+_NOT_FOUND = (
+    "The image model's server answers 404 at {path}. Trying again does not help; its operator must "
+    "act: PIXYPROXY_OPENAI_BASE_URL is to lead to its API, and commonly ends in /v1; or it has no "
+    "such model."
+)
 
 
 async def watch_sending(request: httpx2.Request) -> None:
@@ -89,9 +94,12 @@ def failure_of_connection(error: openai.APIConnectionError) -> PixyProxyExceptio
 
 
 def failure_of_answer(
-    status: int, error: Mapping[str, Any], headers: Mapping[str, str]
+    status: int, error: Mapping[str, Any], headers: Mapping[str, str], *, path: str = ""
 ) -> PixyProxyException:
-    """Return what an answer without an image means, by its status and its error's codes."""
+    """Return what an answer without an image means, by its status and its error's codes.
+
+    `path` is what was asked for: a base URL may lead to nothing of the kind.
+    """
     retry_after_s = _retry_after_s(headers)
     inner = error.get("innererror", error.get("inner_error"))
     codes = [
@@ -103,7 +111,8 @@ def failure_of_answer(
     if said & _REJECTED:
         return PromptRejectedError()
     if said & _ACCOUNT or status in _ACCOUNT_STATUSES:
-        return GeneratorAccountError()
+        is_lost = status == HTTPStatus.NOT_FOUND and path and not said & _ACCOUNT
+        return GeneratorAccountError(_NOT_FOUND.format(path=path) if is_lost else None)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return GeneratorBusyError(retry_after_s=retry_after_s)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT_STATUSES:

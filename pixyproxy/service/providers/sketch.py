@@ -47,6 +47,10 @@ class SketchProvider:
             images=tuple(ProviderImage(data=data) for data in drawn), model=self.name
         )
 
+    async def check(self) -> str:
+        """Nothing can be wrong."""
+        return self.describe()
+
     async def aclose(self) -> None:
         """Nothing is open."""
 

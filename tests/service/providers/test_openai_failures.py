@@ -20,6 +20,7 @@ from pixyproxy.core.exceptions import (
 )
 from pixyproxy.service.providers import GenerationRequest
 from pixyproxy.service.providers.openai import OpenAIProvider
+from pixyproxy.service.providers.openai_failures import failure_of_answer
 from tests.support import model_server as ms
 from tests.support.model_server import ModelServer
 
@@ -315,3 +316,12 @@ async def test_a_server_that_says_it_fails_was_sent_the_request(status):
 async def test_a_proxy_in_plain_http_is_an_upstream_like_any(monkeypatch):
     async with proxied_by(monkeypatch, after_head(saying(ms.head(407, 0)))):
         assert type(await failure(f"http://{HOST}/v1")) is GeneratorAccountError
+
+
+def test_a_404_names_what_was_asked_for_unless_it_names_a_model() -> None:
+    told = failure_of_answer(404, {}, {}, path="/images/generations")
+    assert isinstance(told, GeneratorAccountError)
+    assert "/images/generations" in told.message
+    assert "/v1" in told.message
+    unknown = failure_of_answer(404, {"code": "model_not_found"}, {}, path="/v1/x")
+    assert unknown.message == GeneratorAccountError.default_message
