@@ -82,23 +82,7 @@ def make_graphql_router(
         if graphiql is not None and wants_page(request):
             return graphiql(request)
         context = make_context(request, door.urls_of(request))
-        try:
-            asked = await _read(request)
-            result = await schema.execute(
-                asked["query"],
-                asked.get("variables"),
-                context,
-                operation_name=asked.get("operationName"),
-                allowed_operation_types=_OPERATIONS[request.method],
-            )
-        except InvalidOperationTypeError:
-            if request.method == "GET":
-                raise HTTPException(
-                    405, "GET is for queries only; use POST.", {"Allow": "POST"}
-                ) from None
-            result = refuse(_SUBSCRIBE)
-        except GraphQLError as error:
-            result = refuse(error)
+        result = await _execute(schema, request, context)
         return _answer(request, result, context)
 
     async def serve_socket(websocket: WebSocket) -> None:
@@ -165,6 +149,27 @@ def _check_handshake(websocket: WebSocket, allowed_origins: Sequence[str]) -> No
     allowed = {f"{scheme}://{websocket.headers.get('host')}", *allowed_origins}
     if "*" not in allowed and not allowed.issuperset(websocket.headers.getlist("origin")):
         raise HTTPException(403, "Pages of this origin may not connect here.")
+
+
+async def _execute(schema: PixySchema, request: Request, context: Context) -> ExecutionResult:
+    """Return what the operation gives. Raises HTTPException for what is no request of GraphQL."""
+    try:
+        asked = await _read(request)
+        return await schema.execute(
+            asked["query"],
+            asked.get("variables"),
+            context,
+            operation_name=asked.get("operationName"),
+            allowed_operation_types=_OPERATIONS[request.method],
+        )
+    except InvalidOperationTypeError:
+        if request.method == "GET":
+            raise HTTPException(
+                405, "GET is for queries only; use POST.", {"Allow": "POST"}
+            ) from None
+        return refuse(_SUBSCRIBE)
+    except GraphQLError as error:
+        return refuse(error)
 
 
 async def _read(request: Request) -> dict[str, Any]:
