@@ -107,6 +107,31 @@ class GenerationService:
         finally:
             if not submitted.replayed:
                 self._engine.stop_waiting(generation.guid)
+        return await self._drawn(progress)
+
+    async def watch_images(
+        self, submitted: Submitted
+    ) -> AsyncGenerator[PartialImage | Drawn, None]:
+        """Yield each partial image that this process shows, and last what `wait_for_images` does.
+
+        Raises what that raises. Close it where it is left early.
+        """
+        generation = submitted.generation
+        try:
+            async with aclosing(self._engine.watch.follow(generation)) as following:
+                async for progress in following:
+                    if progress.partial is not None:
+                        yield progress.partial
+                    elif progress.generation.status.is_final:
+                        yield await self._drawn(progress)
+                        return
+        finally:
+            if not submitted.replayed:
+                self._engine.stop_waiting(generation.guid)
+        raise StillRunningError(generation.guid)
+
+    async def _drawn(self, progress: Progress) -> Drawn:
+        """Return what came of a generation that has ended. Raises why there is no image."""
         ended = progress.generation
         if ended.status is not GenerationStatus.SUCCEEDED:
             raise progress.failure or failure_of(ended)

@@ -31,6 +31,8 @@ class PartialImage:
     step: int
     """Its number as the model counts, of one of the generation's images."""
     content_type: ContentType
+    width: int
+    height: int
     data: bytes
 
 
@@ -60,11 +62,19 @@ class PartialImages:
             logger.info("a partial image of generation %s is too large", guid)
             return None
         try:
-            content_type = check_image(given.data).content_type
+            facts = check_image(given.data)
         except BadGeneratorResponseError:
             logger.info("a partial image of generation %s is none", guid)
             return None
-        partial = PartialImage(guid, self._counts[guid], given.step, content_type, given.data)
+        partial = PartialImage(
+            generation_guid=guid,
+            index=self._counts[guid],
+            step=given.step,
+            content_type=facts.content_type,
+            width=facts.width,
+            height=facts.height,
+            data=given.data,
+        )
         self._counts[guid] += 1
         shown = self._shown[guid]
         shown.append(partial)

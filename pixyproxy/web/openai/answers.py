@@ -14,6 +14,7 @@ import pybase64
 
 from pixyproxy.core.models import Generation, ImageDetail
 from pixyproxy.core.urls import Urls
+from pixyproxy.service.generating.partials import PartialImage
 
 _BACKGROUNDS = frozenset({"transparent", "opaque"})
 _QUALITIES = frozenset({"low", "medium", "high", "xhigh", "max"})
@@ -31,6 +32,7 @@ NO_USAGE: Mapping[str, Any] = {
 _ENCODED_AT_ONCE = 192 * 1024
 """Of an image's bytes, as many as stay in the processor's cache; three to four letters."""
 COMPLETED = "image_generation.completed"
+PARTIAL = "image_generation.partial_image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +87,49 @@ def completed_event(
     facts = {
         "type": COMPLETED,
         "created_at": int(detail.created_at.timestamp()),
-        "size": f"{detail.width}x{detail.height}",
-        "quality": _word(generation, "quality", _QUALITIES) or _AUTO,
-        "background": _word(generation, "background", _BACKGROUNDS) or _AUTO,
-        "output_format": _FORMATS.get(detail.content_type, "png"),
+        **_stated_facts(generation, detail),
         "usage": usage,
         "pixyproxy": {"index": index, **_own_facts(detail, urls)},
     }
     if safety_identifier is not None:
         facts["safety_identifier"] = safety_identifier
+    return _event(facts, image.content)
+
+
+def partial_event(generation: Generation, partial: PartialImage, urls: Urls) -> list[bytes]:
+    """Return the pieces of the event that shows an image while it is drawn."""
+    facts = {
+        "type": PARTIAL,
+        "created_at": int(generation.queued_at.timestamp()),
+        **_stated_facts(generation, partial),
+        "partial_image_index": partial.step,
+        "pixyproxy": {
+            "index": partial.index,
+            "url": urls.partial_image(partial.generation_guid, partial.index),
+            "generation": partial.generation_guid,
+        },
+    }
+    return _event(facts, memoryview(partial.data))
+
+
+def _event(facts: Mapping[str, Any], content: memoryview) -> list[bytes]:
     return [
-        f"event: {COMPLETED}\ndata: ".encode(),
+        f"event: {facts['type']}\ndata: ".encode(),
         orjson.dumps(facts)[:-1],
         b',"b64_json":"',
-        *_base64(image.content),
+        *_base64(content),
         b'"}\n\n',
     ]
+
+
+def _stated_facts(generation: Generation, image: ImageDetail | PartialImage) -> dict[str, str]:
+    """Return what every event has to state."""
+    return {
+        "size": f"{image.width}x{image.height}",
+        "quality": _word(generation, "quality", _QUALITIES) or _AUTO,
+        "background": _word(generation, "background", _BACKGROUNDS) or _AUTO,
+        "output_format": _FORMATS.get(image.content_type, "png"),
+    }
 
 
 def _base64(content: memoryview) -> Iterator[bytes]:

@@ -23,6 +23,7 @@ from pixyproxy.core.exceptions import (
 from pixyproxy.core.models import Generation, ImageDetail
 from pixyproxy.core.urls import Urls
 from pixyproxy.service.generating.generations import Drawn, GenerationService
+from pixyproxy.service.generating.partials import PartialImage
 from pixyproxy.service.generating.terms import Submitted, Terms
 from pixyproxy.service.serving.originals import ImageReader
 from pixyproxy.web.openai.answers import (
@@ -30,6 +31,7 @@ from pixyproxy.web.openai.answers import (
     DrawnImage,
     answer_pieces,
     completed_event,
+    partial_event,
     usage_of,
 )
 from pixyproxy.web.openai.client import WaitingClient, send_end, send_pieces
@@ -196,6 +198,9 @@ class HeldStream(Response):
     async def _events(self, submitted: Submitted) -> AsyncGenerator[list[bytes], None]:
         async with aclosing(follow(self._desk, submitted)) as events:
             async for event in events:
+                if isinstance(event, PartialImage):
+                    yield partial_event(submitted.generation, event, self._desk.urls)
+                    continue
                 async with aclosing(self._completed(event)) as completed:
                     async for pieces in completed:
                         yield pieces
@@ -216,15 +221,16 @@ class HeldStream(Response):
             )
 
 
-async def follow(desk: Desk, submitted: Submitted) -> AsyncGenerator[Drawn, None]:
+async def follow(desk: Desk, submitted: Submitted) -> AsyncGenerator[PartialImage | Drawn, None]:
     """Yield what comes of a generation, its images last. Raises UnansweredError."""
     try:
-        drawn = await desk.generations.wait_for_images(submitted, None)
+        async with aclosing(desk.generations.watch_images(submitted)) as told:
+            async for event in told:
+                yield event
     except StillRunningError:
         raise await _why_unfinished(desk, submitted) from None
     except Exception as error:
         raise await _why_not(desk, submitted.generation.guid, error) from error
-    yield drawn
 
 
 async def _why_unfinished(desk: Desk, submitted: Submitted) -> UnansweredError:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import Headers
 
-from pixyproxy.core.fields import Text
+from pixyproxy.core.fields import MAX_PARTIAL_IMAGES, Text
 from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.generating.terms import ClientTry
 from pixyproxy.service.validation import validate
@@ -35,7 +35,7 @@ class AnswerOptions(BaseModel):
     )
     stream: bool = Field(default=False, description="Answer by server-sent events.")
     partial_images: int = Field(
-        0, ge=0, le=3, description="How many images to be shown while it is drawn."
+        0, ge=0, le=MAX_PARTIAL_IMAGES, description="How many images to be shown while it is drawn."
     )
     user: _IDENTIFIER | None = Field(None, description="Taken, and not used.")
     safety_identifier: _IDENTIFIER | None = Field(None, description="Comes back in the answer.")
@@ -63,9 +63,12 @@ def read_images_request(
         given["model"] = deployment
     options = {name: given[name] for name in AnswerOptions.model_fields if name in given}
     asked = {name: value for name, value in given.items() if name not in options}
+    checked = validate(AnswerOptions, options)
+    if checked.stream and checked.partial_images:
+        asked["partial_images"] = checked.partial_images
     return ImagesRequest(
         generation=validate(GenerationCreate, asked),
-        options=validate(AnswerOptions, options),
+        options=checked,
         request_key=_request_key(route, given),
     )
 

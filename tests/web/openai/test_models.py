@@ -3,6 +3,7 @@
 import pytest
 
 from tests.conftest import MakeSettings, open_client
+from tests.support.model_server import ModelServer
 
 
 async def test_the_sketch_is_the_only_model_without_a_server(make_settings: MakeSettings) -> None:
@@ -47,3 +48,37 @@ async def test_of_openais_those_that_draw(
         "owned_by": "api.openai.com",
     }
     assert all(type(model["created"]) is int for model in listed.values())
+
+
+async def test_a_model_that_another_stands_for_is_listed_and_answered_in_its_own_form(
+    make_settings: MakeSettings, model_server: ModelServer
+) -> None:
+    settings = make_settings(
+        openai_base_url=model_server.base_url,
+        model="gpt-image-2",
+        model_map={"dall-e-3": "gpt-image-2"},
+    )
+    async with open_client(settings) as client:
+        listed = (await client.get("/v1/models")).json()["data"]
+        response = await client.post(
+            "/v1/images/generations", json={"model": "dall-e-3", "prompt": "a red fox"}
+        )
+
+    assert [model["id"] for model in listed] == ["gpt-image-2", "dall-e-3"]
+    assert listed[1]["pixyproxy"] == {"stands_for": "gpt-image-2"}
+    assert set(response.json()["data"][0]) >= {"url"}
+    assert model_server.requests[0].json["model"] == "gpt-image-2"
+
+
+async def test_what_we_do_not_know_reaches_a_model_that_we_do_not_know(
+    make_settings: MakeSettings, model_server: ModelServer
+) -> None:
+    settings = make_settings(openai_base_url=model_server.base_url, model="flux")
+    async with open_client(settings) as client:
+        response = await client.post(
+            "/v1/images/generations", json={"prompt": "a red fox", "seed": 7, "guidance": 3.5}
+        )
+
+    assert response.status_code == 200, response.text
+    asked = model_server.requests[0].json
+    assert (asked["seed"], asked["guidance"]) == (7, 3.5)

@@ -46,7 +46,14 @@ def read_stream(text: str) -> tuple[list[dict[str, Any]], int]:
     return events, sum(block.startswith(":") for block in blocks)
 
 
-@pytest.mark.parametrize("partial_images", [None, 0, 2])
+async def events_of(response: httpx2.Response) -> AsyncIterator[dict[str, Any]]:
+    """Yield the events of a stream as they come."""
+    async for line in response.aiter_lines():
+        if line.startswith("data: "):
+            yield json.loads(line.removeprefix("data: "))
+
+
+@pytest.mark.parametrize("partial_images", [None, 0])
 async def test_an_image_comes_with_all_fields(
     client: httpx2.AsyncClient, model_server: ModelServer, partial_images: int | None
 ) -> None:
@@ -68,7 +75,16 @@ async def test_an_image_comes_with_all_fields(
     assert event["usage"] == ms.usage(1)
     content = await client.get(event["pixyproxy"]["url"])
     assert base64.b64decode(event["b64_json"], validate=True) == content.content
-    assert "stream" not in model_server.requests[0].json or partial_images
+    assert "stream" not in model_server.requests[0].json
+
+
+async def test_without_a_stream_no_partial_images_are_asked_for(
+    client: httpx2.AsyncClient, model_server: ModelServer
+) -> None:
+    response = await client.post(URL, json={"prompt": "a red fox", "partial_images": 2})
+
+    assert response.status_code == 200, response.text
+    assert not {"stream", "partial_images"} & set(model_server.requests[0].json)
 
 
 async def test_a_url_that_is_asked_for_comes_beside_the_bytes(client: httpx2.AsyncClient) -> None:
@@ -167,6 +183,36 @@ async def service_client(
     with Service(tmp_path / "service", openai_base_url=model_server.base_url) as service:
         async with httpx2.AsyncClient(base_url=service.origin, timeout=60) as client:
             yield client
+
+
+async def test_partial_images_come_before_the_image_and_are_not_kept(
+    service_client: httpx2.AsyncClient, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.stream(between=ms.until_released()))
+    seen = []
+    async with service_client.stream("POST", URL, json={**STREAM, "partial_images": 2}) as response:
+        async for event in events_of(response):
+            seen.append(event)
+            if len(seen) == 2:
+                model_server.release()
+
+    assert [event["type"].rpartition(".")[2] for event in seen] == [
+        "partial_image",
+        "partial_image",
+        "completed",
+    ]
+    for index, event in enumerate(seen[:2]):
+        assert set(event) == (ALL_FIELDS - {"usage"}) | {"partial_image_index", "pixyproxy"}
+        assert event["partial_image_index"] == index
+        assert event["size"] == f"{32 + index}x32"
+        assert base64.b64decode(event["b64_json"], validate=True) == ms.picture(
+            32 + index, 32, index
+        )
+        url = event["pixyproxy"]["url"]
+        assert url.endswith(f"/generation/{event['pixyproxy']['generation']}/partial/{index}")
+        assert (await service_client.get(url)).status_code == 404
+    (image,) = (await service_client.get("/image")).json()
+    assert image["guid"] == seen[2]["pixyproxy"]["guid"]
 
 
 async def test_while_it_is_drawn_something_comes_every_10_to_15_seconds(
