@@ -57,6 +57,7 @@ def test_every_route_of_the_contract_is_described(document: dict[str, Any]) -> N
         ("delete", "/generation/{guid}"),
         ("post", "/generation/{guid}/retry"),
         ("get", "/generation/{guid}/events"),
+        ("get", "/generation/{guid}/partial/{index}"),
         ("get", "/health/live"),
         ("get", "/health/ready"),
     }

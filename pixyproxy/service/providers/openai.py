@@ -50,6 +50,8 @@ logger = logging.getLogger(__name__)
 EVENT_STREAM: Final = "text/event-stream"
 CHECK_TIMEOUT_S = 10.0
 _MODELS_TOLD = 10
+_BROKEN = (httpx2.RequestError, OSError)
+"""What reading may raise; an OSError where TLS breaks half-way."""
 _NO_KEY = "none"
 """The SDK wants a key; servers that ask for none ignore it."""
 _CONNECT_TIMEOUT_S = 10.0
@@ -164,11 +166,17 @@ class OpenAIProvider:
         except openai.APIConnectionError as error:
             logger.warning("No answer from the model's server: %s", type(error.__cause__).__name__)
             raise failure_of_connection(error.request, error.__cause__) from None
-        except httpx2.RequestError as error:  # while the answer was read
-            logger.warning("No answer from the model's server: %s", type(error).__name__)
-            raise failure_of_connection(error.request, error) from None
 
     async def _read(self, response: httpx2.Response, request: GenerationRequest) -> ProviderAnswer:
+        try:
+            return await self._read_body(response, request)
+        except _BROKEN as error:
+            logger.warning("No whole answer from the model's server: %s", type(error).__name__)
+            raise failure_of_connection(response.request, error) from None
+
+    async def _read_body(
+        self, response: httpx2.Response, request: GenerationRequest
+    ) -> ProviderAnswer:
         """Read an answer, or the stream that was asked for; many servers know no streams."""
         request_id = self._readable(response.headers.get("x-request-id"))
         if PARTIAL_IMAGES in request.parameters:
@@ -210,7 +218,7 @@ class OpenAIProvider:
             async with aclosing(reading):
                 async for now in reading:
                     told = now
-        except httpx2.RequestError:
+        except _BROKEN:
             if not told.images:
                 raise
             logger.warning("A stream was cut off after %d images", len(told.images))
