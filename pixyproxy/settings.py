@@ -1,6 +1,5 @@
 """The settings: read from the environment (or a .env file), checked once, handed down."""
 
-import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -24,7 +23,7 @@ from sqlalchemy.engine import make_url
 
 from pixyproxy.core.addresses import is_loopback, parse_allowed, read_place
 from pixyproxy.core.api_keys import MAKE_COMMAND, check_api_key
-from pixyproxy.core.setting_kinds import NamePairs, Names, Secrets, check_http_url
+from pixyproxy.core.setting_kinds import NamePairs, Names, Proxies, Secrets, check_http_url
 from pixyproxy.core.variables import refuse_unknown
 from pixyproxy.service.providers import ProviderOptions
 
@@ -121,7 +120,7 @@ class Settings(BaseSettings):
     cors_origins: Names = Field(
         (), description="Comma-separated origins of browser frontends, such as `https://app.org`."
     )
-    trusted_proxies: Names = Field(
+    trusted_proxies: Proxies = Field(
         ("127.0.0.1",),
         description="Comma-separated addresses or networks whose `X-Forwarded-For` and `-Proto` "
         "count; `*` alone: anybody's.",
@@ -291,18 +290,6 @@ class Settings(BaseSettings):
     def _hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
         for entry in entries:
             parse_allowed(entry)
-        return entries
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _addresses(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        try:
-            for entry in entries if entries != ("*",) else ():
-                (ipaddress.ip_network if "/" in entry else ipaddress.ip_address)(entry)
-        except ValueError:
-            raise ValueError(
-                "must be addresses or networks, such as 10.0.0.1 or 10.0.0.0/8, or * alone"
-            ) from None
         return entries
 
     @model_validator(mode="after")

@@ -1,10 +1,11 @@
 """Kinds of settings, as they stand in environment variables: lists, pairs, URLs."""
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 
@@ -28,8 +29,20 @@ def _pair(value: Any) -> Any:
     return pairs
 
 
+def _check_proxies(entries: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        for entry in entries if entries != ("*",) else ():
+            (ipaddress.ip_network if "/" in entry else ipaddress.ip_address)(entry)
+    except ValueError:
+        raise ValueError(
+            "must be addresses or networks, such as 10.0.0.1 or 10.0.0.0/8, or * alone"
+        ) from None
+    return entries
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+Proxies = Annotated[Names, AfterValidator(_check_proxies)]
 NamePairs = Annotated[Mapping[str, str] | None, NoDecode, BeforeValidator(_pair)]
 
 

@@ -345,6 +345,7 @@ def test_a_terminal_shows_generations_as_a_table(tmp_path: Path) -> None:
     assert result.returncode == 0
     table = os.read(terminal, 100_000).decode()
     result = run(tmp_path, "generations", "list", "--json", stdout=side)
+    assert (result.returncode, result.stderr) == (0, "")
     line = os.read(terminal, 100_000).decode()
     os.close(side)
     os.close(terminal)

@@ -61,6 +61,10 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
         os.dup2(file, standard)
     for file in files:
         os.close(file)
+    # Python's own files were made for what they led to before, which may have been seekable.
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from pixyproxy.web.openai import delivering
 from tests.conftest import MakeSettings, open_client
 from tests.support import model_server as ms
+from tests.support.clients import eventually
 from tests.support.model_server import ModelServer
 from tests.support.openai_errors import assert_openai_error
 from tests.support.servers import Service
@@ -44,6 +46,10 @@ def read_stream(text: str) -> tuple[list[dict[str, Any]], int]:
         assert event == f"event: {body['type']}"
         events.append(body)
     return events, sum(block.startswith(":") for block in blocks)
+
+
+async def is_gone(client: httpx2.AsyncClient, url: str) -> bool:
+    return (await client.get(url)).status_code == 404
 
 
 async def events_of(response: httpx2.Response) -> AsyncIterator[dict[str, Any]]:
@@ -210,7 +216,7 @@ async def test_partial_images_come_before_the_image_and_are_not_kept(
         )
         url = event["pixyproxy"]["url"]
         assert url.endswith(f"/generation/{event['pixyproxy']['generation']}/partial/{index}")
-        assert (await service_client.get(url)).status_code == 404
+        await eventually(partial(is_gone, service_client, url))
     (image,) = (await service_client.get("/image")).json()
     assert image["guid"] == seen[2]["pixyproxy"]["guid"]
 
