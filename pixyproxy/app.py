@@ -1,5 +1,6 @@
 """The application: routers, the exception handler, middleware, and the lifespan of everything."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from pixyproxy import __version__
 from pixyproxy.bootstrap import Services, open_services
 from pixyproxy.core.exceptions import PixyProxyException
+from pixyproxy.core.tasks import end_tasks
 from pixyproxy.core.urls import GRAPHQL, origin_of
 from pixyproxy.drain import drain_on_signal
 from pixyproxy.log import configure_logging
@@ -74,7 +76,9 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
                 services.engine.start()
                 services.housekeeping.start()
                 when_started()
+                looking = asyncio.create_task(services.health.check())  # which logs what is wrong
                 yield make_state(settings, services).as_lifespan_state()
+                await end_tasks([looking])
 
     app = FastAPI(
         title="PixyProxy",

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.support import model_server as ms
 from tests.support.clients import client_of, draw, eventually, is_served
 from tests.support.generations import ended, submit
 from tests.support.model_server import ModelServer
-from tests.support.object_storage import ObjectStorage
+from tests.support.object_storage import BUCKET, ObjectStorage
 from tests.support.processes import run
 from tests.support.rows import raw
 from tests.support.servers import Service
@@ -202,6 +203,18 @@ def test_short_programs_end_in_order(tmp_path: Path, storage: ObjectStorage) -> 
         done = run(tmp_path, "generate", "a fox", "--size", "64x64", images=storage.url,
                    variables=storage.variables, anew=True)  # fmt: skip
         assert done.returncode == 0, (done.returncode, done.stderr)
+
+
+def test_a_missing_bucket_is_told_at_start(tmp_path: Path, storage: ObjectStorage) -> None:
+    nowhere = storage.url.replace(BUCKET, "no-such-bucket")
+    checked = run(tmp_path, "check", images=nowhere, variables=storage.variables)
+    assert checked.returncode == 1
+    assert "no such bucket" in checked.stdout
+    with Service(tmp_path / "service", variables=storage.variables, images=nowhere) as service:
+        ready = httpx2.get(f"{service.origin}/health/ready", trust_env=False)
+        assert ready.status_code == 503
+        assert "images: image-store-unavailable: FileNotFoundError" in service.log
+        assert "no such bucket" in service.log
 
 
 @pytest.mark.parametrize("place", ["ftp://host/images", "s3://", "s3://key:pw@bucket"])

@@ -138,7 +138,7 @@ def list_generations(
         if terminal.is_terminal and not json:
             terminal.print(_table(found))
             return
-        for detail in await _details(services, settings, found):
+        for detail in await _details(services, settings.public_base_url, found):
             print_text(detail.model_dump_json())
 
     _run(run)
@@ -151,7 +151,7 @@ def show(guid: Guid) -> None:
 
     async def run(services: Services, settings: Settings) -> None:
         generation = await services.generations.get_generation(guid)
-        (detail,) = await _details(services, settings, [generation])
+        (detail,) = await _details(services, settings.public_base_url, [generation])
         attempts = await services.generations.list_attempts(guid)
         shown = _GenerationWithAttempts.model_construct(**detail.__dict__, attempts=attempts)
         print_text(shown.model_dump_json(indent=2))
@@ -182,7 +182,7 @@ class _GenerationWithAttempts(GenerationDetail):
 
 def _change(change: Callable[[Services], Coroutine[None, None, Generation]]) -> None:
     async def run(services: Services, settings: Settings) -> None:
-        (detail,) = await _details(services, settings, [await change(services)])
+        (detail,) = await _details(services, settings.public_base_url, [await change(services)])
         print_text(detail.model_dump_json(indent=2))
 
     _run(run)
@@ -208,10 +208,11 @@ async def _generate(
     async with open_services(settings) as services:
         submitted = await services.generations.submit(request, terms, runs_here=is_waited_for)
         generation = submitted.generation
+        base_url = settings.public_base_url or origin(settings, "http")
         if submitted.replayed:
             tell("note", "this key was sent before: nothing new was begun", color="yellow")
         if not is_waited_for:
-            (detail,) = await _details(services, settings, [generation])
+            (detail,) = await _details(services, base_url, [generation])
             print_text(detail.model_dump_json(indent=2))
             return
         with console.status("drawing ..."):
@@ -225,7 +226,7 @@ async def _generate(
         if reason:
             tell("warning", f"not every image was drawn: {reason} ({name})", color="yellow")
         with _kept(f"{name} has succeeded", "its images cannot be read"):
-            (detail,) = await _details(services, settings, [generation])
+            (detail,) = await _details(services, base_url, [generation])
         await _show(services, detail, copy)
 
 
@@ -275,9 +276,9 @@ async def _follow(
 
 
 async def _details(
-    services: Services, settings: Settings, found: Sequence[Generation]
+    services: Services, base_url: str | None, found: Sequence[Generation]
 ) -> list[GenerationDetail]:
-    urls = Urls(settings.public_base_url or origin(settings, "http"))
+    urls = Urls(base_url or "")
     images = await services.generations.images_of([generation.guid for generation in found])
     return [
         GenerationDetail.of(generation, images.get(generation.guid, ()), urls)

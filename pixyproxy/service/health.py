@@ -1,9 +1,12 @@
 """Whether the service can do its work now."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from pixyproxy.core.exceptions import PixyProxyException
+from pixyproxy.core.exceptions import PixyProxyException, StorageException
+
+logger = logging.getLogger(__name__)
 
 VERDICT_HOLDS_S = 1
 """How many seconds a verdict is given again: checks write to the disk, and anybody may ask."""
@@ -38,18 +41,20 @@ class Health:
         loop = asyncio.get_running_loop()
         async with self._checking:
             if loop.time() >= self._holds_until:
-                names, checks = self._checks.keys(), self._checks.values()
-                verdicts = await asyncio.gather(*map(_verdict, checks))
-                self._verdicts = dict(zip(names, verdicts, strict=True))
+                verdicts = await asyncio.gather(*map(self._verdict, self._checks))
+                self._verdicts = dict(zip(self._checks, verdicts, strict=True))
                 self._holds_until = loop.time() + VERDICT_HOLDS_S
         told = {name: warning() for name, warning in self._warnings.items()}
         warnings = {name: verdict for name, verdict in told.items() if verdict != "ok"}
         return {"service": "draining" if self.draining else "ok", **self._verdicts, **warnings}
 
-
-async def _verdict(check: Callable[[], Awaitable[None]]) -> str:
-    try:
-        await check()
-    except PixyProxyException as error:
-        return error.code
-    return "ok"
+    async def _verdict(self, name: str) -> str:
+        """Return what a part says, and log it where that is new and not `ok`."""
+        try:
+            await self._checks[name]()
+        except PixyProxyException as error:
+            if self._verdicts.get(name) != error.code:
+                reason = error.reason if isinstance(error, StorageException) else error
+                logger.warning("%s: %s: %s", name, error.code, reason)
+            return error.code
+        return "ok"

@@ -224,12 +224,17 @@ def shown(folder: Path, *arguments: str, **settings: object) -> Any:
 
 
 def test_several_images_are_one_generation(tmp_path: Path, model_server: ModelServer) -> None:
-    by_server = {"openai_base_url": model_server.base_url}
+    by_server = {
+        "openai_base_url": model_server.base_url,
+        "public_base_url": "https://pixy.example.org",
+    }
     generation = shown(tmp_path, "generate", "foxes", "--n", "3", **by_server)
     assert generation["status"] == "succeeded"
     assert len({image["url"] for image in generation["images"]}) == 3
     assert model_server.posts == 1
     assert shown(tmp_path, "generations", "list", **by_server) == generation
+    listed = shown(tmp_path, "generations", "list")
+    assert all(image["url"].startswith("/image/") for image in listed["images"]), "no guessed host"
     assert_one_clear_line(run(tmp_path, "generate", "foxes", "-n", "11", **by_server), "n: ")
     for options in (("-n", "2"), ("--no-wait",)):
         result = run(tmp_path, "generate", "foxes", "--out", "x.png", *options, **by_server)

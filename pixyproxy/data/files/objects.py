@@ -59,7 +59,11 @@ class ObjectStore:
     async def check_writable(self) -> None:
         """Raise unless an object can be written. Space is the store's own affair."""
         if time.monotonic() >= self._trusted_until:
-            await self._call(obstore.put, _PROBE, b"probe")
+            try:
+                await self._call(obstore.put, _PROBE, b"probe")
+            except MissingFileError:
+                reason = FileNotFoundError(errno.ENOENT, "there is no such bucket or container")
+                raise ImageStoreError from reason
             self._trusted_until = time.monotonic() + _TRUST_S
 
     async def write(
