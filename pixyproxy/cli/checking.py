@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 from rich import filesize
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +20,7 @@ from pixyproxy.cli.options import takes_archive
 from pixyproxy.cli.terminal import (
     errors_in_one_line,
     make_progress,
+    print_table,
     print_text,
     read_settings,
     summary,
@@ -73,7 +73,7 @@ def stats(
         if json:
             print_text(found.model_dump_json(indent=2))
         else:
-            Console(highlight=False).print(_table(found))
+            print_table(_table(found))
 
 
 async def _get_stats(settings: Settings) -> Stats:

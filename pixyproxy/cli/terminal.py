@@ -14,6 +14,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 from rich.text import Text
 
 from pixyproxy.core.exceptions import ImageStoreError, PixyProxyException
@@ -50,14 +51,25 @@ def read_settings(*, log_level: str) -> Settings:
 
 def print_text(text: str, *, is_aside: bool = False) -> None:
     """Print a result; aside, where standard output is taken. Raises OSError if it cannot be."""
-    if sys.stdout is None and not is_aside:
-        raise OSError(errno.EBADF, "standard output is closed")
+    if not is_aside:
+        _check_output()
     try:
         typer.echo(text, err=is_aside)
     except OSError:
         # Else the interpreter would try once more at its end, and complain in its own words.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise
+
+
+def print_table(table: Table) -> None:
+    """Print a result as a table. Raises OSError if it cannot be."""
+    _check_output()
+    Console(highlight=False).print(table)
+
+
+def _check_output() -> None:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
 
 
 def tell(label: str, message: str, *, color: str) -> None:
@@ -72,7 +84,7 @@ def make_progress() -> Progress:
         console=console,
         disable=not console.is_terminal,
         transient=True,
-        redirect_stdout=sys.stdout.isatty(),
+        redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
     )
 
 

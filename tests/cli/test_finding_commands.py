@@ -94,10 +94,12 @@ def test_no_command_that_reads_makes_an_archive(tmp_path: Path, command: tuple[s
     assert not (tmp_path / "images").exists()
 
 
-def test_an_empty_database_of_a_server_is_no_archive_either(tmp_path: Path, mysql_url: str) -> None:
-    assert "there is no archive in" in run(tmp_path, "stats", database_url=mysql_url).stderr
-    assert run(tmp_path, "migrate", database_url=mysql_url).returncode == 0
-    assert run(tmp_path, "stats", database_url=mysql_url).returncode == 0
+def test_an_empty_database_of_a_server_is_no_archive_either(
+    tmp_path: Path, empty_mysql_url: str
+) -> None:
+    assert "there is no archive in" in run(tmp_path, "stats", database_url=empty_mysql_url).stderr
+    assert run(tmp_path, "migrate", database_url=empty_mysql_url).returncode == 0
+    assert run(tmp_path, "stats", database_url=empty_mysql_url).returncode == 0
 
 
 def test_every_command_can_be_told_its_archive(tmp_path: Path) -> None:

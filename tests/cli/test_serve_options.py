@@ -30,6 +30,7 @@ class Choice:
     port: int
     database_url: str
     images: Path
+    variants: Path
     generator: str
     openai_base_url: str
     model: str
@@ -62,6 +63,10 @@ def assert_serves(service: Service, chosen: Choice, other: Choice, drawn_by: Mod
     assert count_images(chosen.database_url) == 1
     assert [path.suffix for path in chosen.images.rglob("*.png")] == [".png"]
     assert not other.images.exists()
+    small = httpx2.get(drawn.json()["url"] + "?width=32", headers=headers, trust_env=False)
+    assert small.status_code == 200, small.text
+    assert [path for path in chosen.variants.rglob("*") if path.is_file()]
+    assert not other.variants.exists()
     assert ("REQUEST START" in service.log) == (chosen.log_level == "INFO")
 
 
@@ -78,6 +83,7 @@ def by_variable(tmp_path: Path, model_server: ModelServer) -> Choice:
         port=free_port(),
         database_url=f"sqlite:///{tmp_path}/by-variable.db",
         images=tmp_path / "by-variable",
+        variants=tmp_path / "variants-by-variable",
         generator="openai",
         openai_base_url=model_server.base_url,
         model="by-variable",
@@ -92,6 +98,7 @@ def by_option(tmp_path: Path, other_model_server: ModelServer) -> Choice:
         port=free_port(),
         database_url=f"sqlite:///{tmp_path}/by-option.db",
         images=tmp_path / "by-option",
+        variants=tmp_path / "variants-by-option",
         generator="openai",
         openai_base_url=other_model_server.base_url,
         model="by-option",

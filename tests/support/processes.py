@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -196,10 +197,13 @@ def run_on_terminal(
 ) -> tuple[subprocess.CompletedProcess[str], str]:
     """Run a command whose standard error is a terminal; also return what that has shown."""
     terminal, side = pty.openpty()
+    shown = b""
     try:
         result = run(folder, *arguments, variables={"TERM": "xterm"}, stderr=side, **settings)
+        os.set_blocking(terminal, False)
+        with suppress(BlockingIOError):  # nothing was shown
+            shown = os.read(terminal, 100_000)
     finally:
         os.close(side)
-    shown = os.read(terminal, 100_000).decode()
-    os.close(terminal)
-    return result, shown
+        os.close(terminal)
+    return result, shown.decode()
