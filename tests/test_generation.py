@@ -398,7 +398,7 @@ async def test_a_kept_image_is_named_where_its_own_field_is_null(
         unseen: generateImage(prompt: "b") { guid url(width: 0) }
     }"""
     answer = (await drawing.post("/graphql", json={"query": query})).json()
-    (unseen,) = (await drawing.get("/image?prompt=b")).json()
+    (unseen,) = (await drawing.get("/image/search?query=b")).json()
     assert answer["data"]["seen"]["guid"]
     assert answer["data"]["unseen"] is None
     assert answer["extensions"] == {"kept": [unseen["guid"]]}

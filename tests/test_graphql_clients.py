@@ -14,7 +14,8 @@ import httpx2
 import pytest
 
 from tests.support.programs import require_program
-from tests.support.servers import ROOT, Service
+from tests.support.processes import ROOT
+from tests.support.servers import Service
 
 PACKAGES = Path(__file__).parent / "graphql_clients"
 PAGE = (ROOT / "docs/graphql-clients.md").read_text()

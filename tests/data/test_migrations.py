@@ -138,7 +138,7 @@ async def test_text_is_unicode_whatever_the_servers_default(empty_mysql_url: str
     exact = {
         *("guid", "content_type", "sha256", "generation_guid", "status", "caller"),
         *("idempotency_key", "fingerprint", "upstream_request_id", "runner", "error_code"),
-        "thumbhash",
+        *("thumbhash", "request_key", "adopted_by"),
     }
     assert {name for name, _ in columns} > exact
     for name, collation in columns:

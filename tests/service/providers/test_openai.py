@@ -16,6 +16,7 @@ from pixyproxy.core.exceptions import (
     GeneratorUnavailableError,
     PixyProxyException,
     PromptRejectedError,
+    UnknownModelError,
 )
 from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.providers import (
@@ -620,9 +621,9 @@ async def test_cancelling_passes_through(caplog):
         (ms.error(401, "invalid_api_key"), GeneratorAccountError),
         (ms.error(402), GeneratorAccountError),
         (ms.error(403), GeneratorAccountError),
-        (ms.error(404, "model_not_found"), GeneratorAccountError),
-        (ms.error(404, "DeploymentNotFound"), GeneratorAccountError),
-        (ms.error(400, "model_not_found", param="model"), GeneratorAccountError),
+        (ms.error(404, "model_not_found"), UnknownModelError),
+        (ms.error(404, "DeploymentNotFound"), UnknownModelError),
+        (ms.error(400, "model_not_found", param="model"), UnknownModelError),
         (ms.html(404), GeneratorAccountError),
         (ms.cut_in_body(401), GeneratorAccountError),
         (ms.rate_limited(), GeneratorBusyError),
