@@ -13,8 +13,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.programs import require_program
 from tests.support.processes import ROOT
+from tests.support.programs import require_program
 from tests.support.servers import Service
 
 PACKAGES = Path(__file__).parent / "graphql_clients"

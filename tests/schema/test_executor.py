@@ -83,7 +83,8 @@ async def test_both_ways_agree(query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "objects"), [("ImageDetail", {"generation"}), ("Generation", {"error", "images"})]
+    ("name", "objects"),
+    [("ImageDetail", {"generation"}), ("Generation", {"error", "images", "partialImages"})],
 )
 def test_every_plain_field_has_its_reader(name: str, objects: set[str]) -> None:
     type_ = make_schema()._schema.get_type(name)
