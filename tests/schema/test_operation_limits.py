@@ -230,7 +230,8 @@ def test_what_is_counted_is_found_in_the_schema() -> None:
     counted = CountedFields.of(make_schema()._schema)
     assert counted.paid == {"generateImage", "retryGeneration", "submitGeneration"}
     assert counted.lists == {
-        *("edges", "entries", "faults", "generations", "images", "nodes", "search", "tags"),
+        *("edges", "entries", "failed", "faults", "generations", "images", "models", "nodes"),
+        *("partialImages", "search", "tags"),
     }
 
 
