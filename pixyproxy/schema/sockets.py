@@ -117,8 +117,8 @@ class Socket:
         try:
             async with asyncio.TaskGroup() as tasks:
                 try:
-                    with sockets.joined_by(self):
-                        async with self._patience:
+                    async with self._patience:
+                        with sockets.joined_by(self):
                             await self._take_messages(tasks)
                 except TimeoutError:
                     if not self._is_going_away:
