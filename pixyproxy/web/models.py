@@ -56,9 +56,7 @@ class FieldFaultBody(BaseModel):
 class GenerationErrorBody(BaseModel):
     """Why a generation, or a part of it, gave no image."""
 
-    model_config = ConfigDict(
-        title="GenerationError", json_schema_serialization_defaults_required=True
-    )
+    model_config = ConfigDict(title="GenerationError")
 
     code: str = Field(description="What went wrong, for programs.")
     message: str = Field(description="What went wrong and what to do, for people.")
