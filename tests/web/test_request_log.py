@@ -91,13 +91,13 @@ CASES = [
     ("GET", "/health/ready", 200, "/health/ready"),
     ("POST", "/graphql", 401, "/graphql"),
     ("GET", "/graphql?query={__typename}", 401, "/graphql"),
-    ("GET", "/docs", 200, "-"),
-    ("HEAD", "/docs", 200, "-"),
+    ("GET", "/docs", 200, "/docs"),
+    ("HEAD", "/docs", 200, "/docs"),
     ("GET", "/openapi.json", 200, "-"),
     ("GET", "/nowhere", 404, "-"),
     ("OPTIONS", "/nowhere", 404, "-"),
     ("OPTIONS", "/image", 405, "-"),
-    ("TRACE", "/", 404, "-"),
+    ("TRACE", "/nowhere", 404, "-"),
     ("GET", f"/{'x' * 17_000}", 414, "-"),
 ]
 
