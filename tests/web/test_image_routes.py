@@ -411,7 +411,7 @@ async def test_paths_below_images_are_told_their_own_methods(
 
 async def test_an_unknown_path_is_not_found(make_settings: MakeSettings) -> None:
     async with open_client(make_settings()) as client:
-        for path in ("/nowhere", "/image/", "/images", "/docs/", "//image", "/IMAGE"):
+        for path in ("/nowhere", "/image/", "/images", "/docs/", "/x//image", "/IMAGE"):
             assert_problem(await client.get(path), 404, "not-found")
 
 
