@@ -76,9 +76,13 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
                 services.engine.start()
                 services.housekeeping.start()
                 when_started()
-                looking = asyncio.create_task(services.health.check())  # which logs what is wrong
-                yield make_state(settings, services).as_lifespan_state()
-                await end_tasks([looking])
+                looking = []
+                if isinstance(settings.images, str):  # a folder is made where there is none
+                    looking = [asyncio.create_task(services.health.look_at("images"))]
+                try:
+                    yield make_state(settings, services).as_lifespan_state()
+                finally:
+                    await end_tasks(looking)
 
     app = FastAPI(
         title="PixyProxy",

@@ -48,6 +48,10 @@ class Health:
         warnings = {name: verdict for name, verdict in told.items() if verdict != "ok"}
         return {"service": "draining" if self.draining else "ok", **self._verdicts, **warnings}
 
+    async def look_at(self, name: str) -> None:
+        """Have the log say at start what is wrong with a part, if anything is."""
+        self._verdicts[name] = await self._verdict(name)
+
     async def _verdict(self, name: str) -> str:
         """Return what a part says, and log it where that is new and not `ok`."""
         try:
