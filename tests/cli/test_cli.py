@@ -245,6 +245,7 @@ def test_several_images_are_one_generation(tmp_path: Path, model_server: ModelSe
 def test_what_failed_of_several_images_is_told(tmp_path: Path, model_server: ModelServer) -> None:
     model_server.answer_with(image(), error(500), image())
     settings = {
+        "public_base_url": "https://pixy.example.org",
         "openai_base_url": model_server.base_url,
         "model": "dall-e-3",
         "fetch_allow": model_server.origin.removeprefix("http://"),
