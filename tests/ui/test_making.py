@@ -161,7 +161,7 @@ def test_a_picture_is_drawn_again_and_its_prompt_changed(
         box = page.get_by_role("textbox", name="prompt")
         expect(box).to_have_value("a cat")
         expect(box).to_be_focused()
-        expect(page.get_by_label("Format")).to_have_value("webp")
+        expect(page.get_by_label("Format", exact=True)).to_have_value("webp")
         page.keyboard.type(" on a mat")
         page.keyboard.press("Control+Enter")
         expect(page.get_by_role("img", name="a cat on a mat")).to_be_visible()
