@@ -69,6 +69,7 @@ def test_what_cannot_be_checked_is_said_in_one_line(tmp_path: Path) -> None:
         result = run(tmp_path, "fsck", **settings)
         assert_one_clear_line(result)
         assert result.returncode == 2
+    assert run(tmp_path, "migrate").returncode == 0
     with Path("/dev/full").open("w") as full:
         result = run(tmp_path, "fsck", stdout=full.fileno())
     assert_one_clear_line(result, "No space left")

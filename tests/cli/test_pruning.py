@@ -64,6 +64,7 @@ def test_prune_variants(tmp_path: Path, database_url: str) -> None:
 def test_prune_says_what_it_cannot_do(tmp_path: Path) -> None:
     (tmp_path / "variants").mkdir()
     (tmp_path / "variants/.bytes").mkdir()
+    assert run(tmp_path, "migrate").returncode == 0
     assert_one_clear_line(run(tmp_path, "prune-variants"), "image store")
 
 

@@ -48,5 +48,12 @@ def test_the_version_is_an_option_too(tmp_path: Path) -> None:
 
 
 def test_shells_can_complete_commands(tmp_path: Path) -> None:
-    result = run(tmp_path, "--show-completion", "bash", variables={"SHELL": "/bin/bash"})
-    assert "pixyproxy" in result.stdout + result.stderr
+    result = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m pixyproxy --show-completion; true"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "complete" in result.stdout, result.stderr

@@ -49,6 +49,7 @@ def test_files_are_read_against_their_rows(tmp_path: Path, database_url: str) ->
 
 def test_what_cannot_be_verified_is_said_in_one_line(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "here", f"sqlite:///{tmp_path}/x.db")
+    assert archive.run("migrate").returncode == 0
     result = archive.run("verify", "--after", "no-guid")
     assert_one_clear_line(result, "no image")
     assert result.returncode == 2
