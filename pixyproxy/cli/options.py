@@ -7,6 +7,7 @@ from inspect import Parameter, signature
 from typing import Annotated, Any, TypeVar
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from pixyproxy.settings import PREFIX, Settings
 
@@ -28,6 +29,7 @@ def takes_settings(*names: str) -> Callable[[Command], Command]:
             for name in names:
                 value = given.pop(name)
                 if value is not None:
+                    _check(name, value)
                     os.environ[PREFIX + name.upper()] = value
             return command(**given)
 
@@ -45,10 +47,24 @@ def takes_archive(command: Command) -> Command:
     return takes_settings(*ARCHIVE)(command)
 
 
+def _check(name: str, value: str) -> None:
+    """Raise BadParameter, an error of usage, for what is of another kind than the setting."""
+    field = Settings.model_fields[name]
+    kind: Any = Annotated.__class_getitem__((field.annotation, *field.metadata, field))
+    try:
+        TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"], param_hint=_flag(name)) from None
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _option(name: str) -> Parameter:
     field = Settings.model_fields[name]
     option = typer.Option(
-        f"--{name.replace('_', '-')}",
+        _flag(name),
         help=(field.description or "").replace("`", ""),
         show_default=False,
         rich_help_panel="Settings",
