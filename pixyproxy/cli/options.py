@@ -50,7 +50,8 @@ def takes_archive(command: Command) -> Command:
 def _check(name: str, value: str) -> None:
     """Raise BadParameter, an error of usage, for what is of another kind than the setting."""
     field = Settings.model_fields[name]
-    kind: Any = Annotated.__class_getitem__((field.annotation, *field.metadata, field))
+    annotate: Any = Annotated
+    kind = annotate[(field.annotation, *field.metadata, field)]
     try:
         TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
