@@ -83,6 +83,7 @@ async def open_services(settings: Settings, *, must_exist: bool = False) -> Asyn
             settings.database_url,
             pool_size=settings.database_pool_size,
             min_free_mb=settings.min_free_mb,
+            deadline_s=settings.database_timeout_s,
         )
         stack.push_async_callback(database.aclose)
         if must_exist:
@@ -195,7 +196,12 @@ async def _outcome(checking: Awaitable[str]) -> str | PixyProxyException:
 
 
 async def _check_database(settings: Settings) -> str:
-    database = open_database(settings.database_url, pool_size=1, min_free_mb=settings.min_free_mb)
+    database = open_database(
+        settings.database_url,
+        pool_size=1,
+        min_free_mb=settings.min_free_mb,
+        deadline_s=settings.database_timeout_s,
+    )
     try:
         await database.migrate()
         await database.check()

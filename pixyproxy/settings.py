@@ -52,6 +52,12 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(
         10, ge=1, le=1000, description="Database connections per process, at most."
     )
+    database_timeout_s: float = Field(
+        1.5,
+        ge=1.5,
+        le=60,
+        description="A database that has not answered after so many seconds is taken for gone.",
+    )
     images: Annotated[Path | str, BeforeValidator(read_place)] = Field(
         Path("images"),
         description="The folder of the image files, or an object store: `s3://bucket/prefix`, "

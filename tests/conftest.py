@@ -19,6 +19,7 @@ from tests.support.databases import MySqlDatabases, SqliteTemplate
 from tests.support.mariadb import MariaDB, quick_folder
 from tests.support.model_server import ModelServer
 from tests.support.object_storage import ObjectStorage
+from tests.support.processes import PATIENT
 
 _FOREIGN = ("PIXYPROXY_", "OPENAI_", "AWS_", "GOOGLE_", "AZURE_")
 TEST_MYSQL_URL = os.environ.get("PIXYPROXY_TEST_MYSQL_URL")
@@ -137,7 +138,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A migrated database, on each kind."""
-    database = open_database(database_url, pool_size=5)
+    database = open_database(database_url, pool_size=5, deadline_s=PATIENT["database_timeout_s"])
     yield database
     await database.aclose()
 
@@ -168,7 +169,7 @@ def make_settings(sqlite_url: str, tmp_path: Path) -> MakeSettings:
             "database_url": sqlite_url,
             "images": tmp_path / "images",
             "variants": tmp_path / "variants",
-            "min_free_mb": 1,
+            **PATIENT,
         }
         return Settings(**(defaults | values))
 

@@ -82,7 +82,7 @@ def test_the_script_draws_follows_and_saves_and_pays_once(
         assert done.returncode == 0, done.stderr
         assert "succeeded" in done.stdout.splitlines()
     saved = sorted((tmp_path / "drawn").iterdir())
-    assert done.stdout.splitlines()[-2:] == [f"drawn/{path.name}" for path in saved]
+    assert sorted(done.stdout.splitlines()[-2:]) == [f"drawn/{path.name}" for path in saved]
     for path in saved:
         with Image.open(path) as image:
             image.verify()

@@ -17,7 +17,7 @@ from tests.support.generations import submit
 from tests.support.graphql import data
 from tests.support.model_server import ModelServer
 from tests.support.problems import assert_problem
-from tests.support.processes import ROOT, environment
+from tests.support.processes import PATIENT, ROOT, environment
 from tests.support.servers import Service
 from tests.support.sockets import opened
 
@@ -236,7 +236,7 @@ async def test_the_command_line_sets_what_we_do_not_know(
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pixyproxy", "generate", "a fox", *arguments),
         cwd=tmp_path,
-        env=environment(openai_base_url=model.base_url, min_free_mb=1) | {"PYTHONPATH": str(ROOT)},
+        env=environment(openai_base_url=model.base_url, **PATIENT) | {"PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()

@@ -19,7 +19,7 @@ from pixyproxy.data.migrations import NewerDatabaseError, migrate_database
 from pixyproxy.data.sqlite import connect_to_sqlite
 
 DEADLINE_S = 1.5
-"""A database that has not answered by then is taken for gone; callers hear of it within 2 s."""
+"""A database that has not answered by then is taken for gone, where nothing else is said."""
 LOCK_TIMEOUT_S = 1
 """How long a writer waits for another: less than the deadline, so that the server gives up too."""
 
@@ -46,7 +46,7 @@ class Database:
         check_disk: Callable[[], None] | None = None,
         closing: Collection[asyncio.Future[Any]] = (),
         file: Path | None = None,
-        deadline_s: float = DEADLINE_S,
+        deadline_s: float,
     ) -> None:
         self._engine = engine
         self._file = file
@@ -102,7 +102,7 @@ class Database:
             ) from error
         except (DatabaseUnavailableError, DBAPIError, OSError, TimeoutError) as error:
             raise DatabaseUnavailableError(
-                f"The database cannot be used: {_reason(error)}"
+                f"The database cannot be used: {self._reason(error)}"
             ) from error
 
     async def check(self) -> None:
@@ -116,8 +116,18 @@ class Database:
         if self._closing:
             await asyncio.wait(self._closing, timeout=self._deadline_s)
 
+    def _reason(self, error: BaseException) -> str:
+        """Return the words of the database itself, or of the system."""
+        if isinstance(error, DatabaseUnavailableError) and error.__cause__ is not None:
+            error = error.__cause__
+        if isinstance(error, DBAPIError) and error.orig is not None:
+            error = error.orig
+        return str(error) or f"no answer within {self._deadline_s:g} s"
 
-def open_database(database_url: str, *, pool_size: int, min_free_mb: int = 0) -> Database:
+
+def open_database(
+    database_url: str, *, pool_size: int, min_free_mb: int = 0, deadline_s: float = DEADLINE_S
+) -> Database:
     """Return the database at `mysql://user:password@host:port/name` or `sqlite:///path`.
 
     A SQLite database whose disk has less than `min_free_mb` MiB free counts as full. Nothing is
@@ -135,7 +145,7 @@ def open_database(database_url: str, *, pool_size: int, min_free_mb: int = 0) ->
     closing: set[asyncio.Future[Any]] = set()
     match url.drivername:
         case "mysql" | "mariadb":
-            url, connect_args = _mysql(url, database_url)
+            url, connect_args = _mysql(url, database_url, deadline_s)
         case "sqlite":
             url, connect_args = _sqlite(url, closing)
             file = Path(str(url.database))
@@ -152,12 +162,14 @@ def open_database(database_url: str, *, pool_size: int, min_free_mb: int = 0) ->
         skip_autocommit_rollback=True,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=DEADLINE_S,
+        pool_timeout=deadline_s,
         pool_recycle=1800,
         hide_parameters=True,
     )
     sa.event.listen(engine.sync_engine, "handle_error", _distrust_pool)
-    return Database(engine, check_disk=check_disk, closing=closing, file=file)
+    return Database(
+        engine, check_disk=check_disk, closing=closing, file=file, deadline_s=deadline_s
+    )
 
 
 async def _check_packet(context: DatabaseContext) -> None:
@@ -168,22 +180,13 @@ async def _check_packet(context: DatabaseContext) -> None:
         )
 
 
-def _reason(error: BaseException) -> str:
-    """Return the words of the database itself, or of the system."""
-    if isinstance(error, DatabaseUnavailableError) and error.__cause__ is not None:
-        error = error.__cause__
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        error = error.orig
-    return str(error) or f"no answer within {DEADLINE_S} s"
-
-
 def _distrust_pool(context: sa.engine.ExceptionContext) -> None:
     """Renew all connections after one has not answered: the idle ones may be as dead."""
     if isinstance(context.original_exception, asyncio.CancelledError):
         context.invalidate_pool_on_disconnect = True
 
 
-def _mysql(url: URL, given: str) -> tuple[URL, dict[str, Any]]:
+def _mysql(url: URL, given: str, deadline_s: float) -> tuple[URL, dict[str, Any]]:
     if given.count("@") > 1:  # what follows the first one would be taken for the host, and shown
         raise ValueError("the database URL has a second @; write one in a password as %40")
     if url.port is not None and not 0 < url.port < 2**16:
@@ -205,7 +208,7 @@ def _mysql(url: URL, given: str) -> tuple[URL, dict[str, Any]]:
     connect_args: dict[str, Any] = {
         "async_creator_fn": connect_to_mysql,
         "charset": "utf8mb4",
-        "connect_timeout": DEADLINE_S,
+        "connect_timeout": deadline_s,
         "init_command": "SET SESSION sql_mode = 'STRICT_ALL_TABLES', "
         f"innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}",
     }

@@ -12,7 +12,7 @@ import httpx2
 from tests.support.commands import fsck, generate, path_of
 from tests.support.model_server import ModelServer, image, png
 from tests.support.problems import assert_one_clear_line
-from tests.support.processes import environment, run, run_on_terminal
+from tests.support.processes import PATIENT, environment, run, run_on_terminal
 from tests.support.programs import require_program
 from tests.support.rows import raw
 from tests.support.servers import Service
@@ -143,7 +143,7 @@ def test_what_may_not_be_read_is_told(tmp_path: Path) -> None:
         result = subprocess.run(
             [*command, sys.executable, "-m", "pixyproxy", "fsck", "--json", "--repair"],
             cwd=tmp_path,
-            env=environment(min_free_mb=1),
+            env=environment(**PATIENT),
             capture_output=True,
             text=True,
             timeout=60,

@@ -25,7 +25,7 @@ from pixyproxy import __version__
 from tests.support.mariadb import MariaDB
 from tests.support.model_server import ModelServer, error, hang, image, rate_limited
 from tests.support.problems import assert_one_clear_line
-from tests.support.processes import ROOT, environment, run
+from tests.support.processes import PATIENT, ROOT, environment, run
 from tests.support.rows import raw
 from tests.support.servers import Service
 
@@ -368,7 +368,7 @@ def interrupted(folder: Path, model_server: ModelServer, attempt_status: str) ->
     with subprocess.Popen(
         [sys.executable, "-m", "pixyproxy", "generate", "a fox"],
         cwd=folder,
-        env=environment(min_free_mb=1, **settings),
+        env=environment(**PATIENT, **settings),
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

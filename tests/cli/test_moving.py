@@ -21,7 +21,7 @@ from tests.conftest import MakeSettings, open_client
 from tests.support.archives import GONE, Archive, ask, files_of, make_pictures, tar
 from tests.support.model_server import ModelServer, image, png
 from tests.support.problems import assert_one_clear_line
-from tests.support.processes import environment, run_on_terminal, start
+from tests.support.processes import PATIENT, environment, run_on_terminal, start
 from tests.support.rows import raw
 from tests.support.servers import Service
 
@@ -96,7 +96,7 @@ def piped(archive: Archive, other: Archive) -> bytes:
 
 
 def variables(archive: Archive) -> dict[str, str]:
-    return environment(database_url=archive.database_url, min_free_mb=1)
+    return environment(database_url=archive.database_url, **PATIENT)
 
 
 async def test_an_export_is_the_same_after_a_move(
@@ -288,7 +288,7 @@ def interrupted(
 ) -> None:
     """Kill a command when it is underway."""
     database_url = archive.database_url
-    process = start(*arguments, folder=archive.folder, database_url=database_url, min_free_mb=1)
+    process = start(*arguments, folder=archive.folder, database_url=database_url, **PATIENT)
     while not is_underway():
         assert process.poll() is None, "it was over too soon"
         time.sleep(0.002)

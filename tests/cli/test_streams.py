@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.problems import assert_one_clear_line
-from tests.support.processes import environment, run
+from tests.support.processes import PATIENT, environment, run
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_a_closed_stream_is_told(tmp_path: Path, command: str, told: str) -> Non
         f"{sys.executable} -m pixyproxy {command}",
         shell=True,
         cwd=tmp_path,
-        env=environment(min_free_mb=1),
+        env=environment(**PATIENT),
         capture_output=True,
         text=True,
         check=False,

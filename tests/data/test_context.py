@@ -194,14 +194,15 @@ async def test_a_statement_without_end_is_given_up(database: Database, database_
     )
     loop = asyncio.get_running_loop()
     began = loop.time()
-    async with database.open_context() as context:
+    async with database.open_context(deadline_s=DEADLINE_S) as context:
         with pytest.raises(DatabaseUnavailableError):
             await context.execute(endless)
     assert loop.time() - began < 2
     await assert_pool_is_healthy(database, database_url)
 
 
-async def test_an_exhausted_pool_is_an_error_in_time(database: Database) -> None:
+async def test_an_exhausted_pool_is_an_error_in_time(database_url: str) -> None:
+    database = open_database(database_url, pool_size=POOL_SIZE)
     held = [database.open_context() for _ in range(POOL_SIZE)]
     for context in held:
         await context.__aenter__()

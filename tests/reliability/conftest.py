@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pixyproxy.data.init import DEADLINE_S
 from tests.conftest import MakeSettings, open_client
 from tests.reliability.application import POOL_SIZE, Application
 from tests.reliability.faults import Disk
@@ -74,6 +75,7 @@ def open_application(make_settings: MakeSettings, model_server: ModelServer) -> 
         settings = make_settings(
             database_url=database_url,
             database_pool_size=POOL_SIZE,
+            database_timeout_s=DEADLINE_S,
             openai_base_url=model_server.base_url,
             openai_api_key="sk-the-models-own-key",
             **({"max_concurrent_generations": 16} | values),

@@ -13,7 +13,7 @@ from PIL import Image
 from pixyproxy.settings import Settings
 from tests.conftest import open_client
 from tests.support.generations import ended
-from tests.support.processes import run
+from tests.support.processes import PATIENT, run
 from tests.support.rows import raw
 
 GONE = "0f0e0d0c-0b0a-4999-8888-777766665555"
@@ -45,7 +45,7 @@ class Archive:
     async def fill(self) -> None:
         """Keep images of several generations, with tags, and one tombstone."""
         settings = Settings(
-            database_url=self.database_url, images=self.images, min_free_mb=1, generator="sketch"
+            database_url=self.database_url, images=self.images, **PATIENT, generator="sketch"
         )
         async with open_client(settings) as client:
             for number in range(3):

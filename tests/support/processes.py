@@ -18,6 +18,8 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 ROOT = Path(__file__).parents[2]
+PATIENT: dict[str, Any] = {"min_free_mb": 1, "database_timeout_s": 20}
+"""Settings for a machine that is small and busy: what a test is not about does not end it."""
 _OURS = ("PIXYPROXY_", "OPENAI_", "AWS_", "GOOGLE_", "AZURE_")
 
 
@@ -177,7 +179,7 @@ def run(
             anew=anew,
             stdout=out if stdout is None else stdout,
             stderr=err if stderr is None else stderr,
-            **{"min_free_mb": 1, **settings},
+            **{**PATIENT, **settings},
         )
         try:
             process.wait(timeout)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.mariadb import free_port
-from tests.support.processes import Process, start
+from tests.support.processes import PATIENT, Process, start
 
 START_DEADLINE_S = 120
 STOPPED = {0, -signal.SIGTERM}
@@ -35,7 +35,7 @@ class Service:
         self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self._arguments = arguments
-        self._settings = {"port": self.port, "min_free_mb": 1, "drain_s": 0, **settings}
+        self._settings = {"port": self.port, **PATIENT, "drain_s": 0, **settings}
         self._variables = variables
         self._log_path = folder / "service.log"
         self.process: Process
