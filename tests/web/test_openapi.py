@@ -247,6 +247,7 @@ def test_schemathesis_finds_nothing(tmp_path: Path, document: dict[str, Any]) ->
         # long for a criterion may be too long for a URL; and some rules bind several parameters,
         # or are in words only: cursors and pages, control characters in tags. All of these are
         # 422, or a URL's 414 and 431; that each is met with success too is looked at below.
+        # A stream of events is text for those who read OpenAPI 3.1, and not an object an event.
         """
         [checks]
         negative_data_rejection.expected-statuses = ["4xx"]
@@ -267,6 +268,10 @@ def test_schemathesis_finds_nothing(tmp_path: Path, document: dict[str, Any]) ->
         [[operations]]
         include-name = ["POST /image/batch/update", "POST /image/batch/delete", "POST /image/zip"]
         checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "422", "503"]
+
+        [[operations]]
+        include-name = "GET /generation/{guid}/events"
+        checks.response_schema_conformance.enabled = false
         """
     )
     with Service(tmp_path / "service", api_keys=KEY, generator="sketch") as service:
