@@ -12,10 +12,10 @@ import pytest
 
 from pixyproxy.app import create_app, make_state
 from pixyproxy.bootstrap import Services, open_services
-from pixyproxy.data.init import Database, open_database
+from pixyproxy.data.init import Database
 from pixyproxy.settings import Settings
 from tests.support import programs
-from tests.support.databases import MySqlDatabases, SqliteTemplate
+from tests.support.databases import MySqlDatabases, SqliteTemplate, open_database
 from tests.support.mariadb import MariaDB, quick_folder
 from tests.support.model_server import ModelServer
 from tests.support.object_storage import ObjectStorage
@@ -138,7 +138,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A migrated database, on each kind."""
-    database = open_database(database_url, pool_size=5, deadline_s=PATIENT["database_timeout_s"])
+    database = open_database(database_url, pool_size=5)
     yield database
     await database.aclose()
 

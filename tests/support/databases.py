@@ -16,7 +16,15 @@ from typing import Any
 import pymysql
 from sqlalchemy.engine import make_url
 
-from pixyproxy.data.init import open_database
+from pixyproxy.data import init
+from pixyproxy.data.init import Database
+from tests.support.processes import PATIENT
+
+
+def open_database(database_url: str, *, pool_size: int) -> Database:
+    """Open it as the service does, but wait longer: this machine may be busy."""
+    timeout_s = PATIENT["database_timeout_s"]
+    return init.open_database(database_url, pool_size=pool_size, deadline_s=timeout_s)
 
 
 def migrate(database_url: str) -> None:

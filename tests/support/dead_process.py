@@ -5,9 +5,9 @@ from typing import Any
 
 from pixyproxy.core import make_guid
 from pixyproxy.core.models import Attempt, Generation
-from pixyproxy.data.init import open_database
 from pixyproxy.data.repositories.generations import GenerationRepository, Lease, Origin
 from pixyproxy.settings import Settings
+from tests.support.databases import open_database
 
 
 class DeadProcess:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pixyproxy.core.models import ContentType
 from pixyproxy.data.files.folder import FolderStore
-from pixyproxy.data.init import open_database
+from tests.support.databases import open_database
 from tests.support.rows import keep, make_image
 
 CLIENTS = 64

@@ -10,13 +10,14 @@ from pixyproxy.core.criteria import ImageCriteria
 from pixyproxy.core.exceptions import ConstraintViolationError
 from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.core.statistics import Count
-from pixyproxy.data.init import Database, open_database
+from pixyproxy.data.init import Database
 from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.data.search import blocks as blocks_module
 from pixyproxy.data.search import index as search_index
 from pixyproxy.data.search import reading
 from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.data.search.index import IdRange
+from tests.support.databases import open_database
 from tests.support.rows import keep, make_image, raw
 
 BLOCK_SIZE = 64

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from pixyproxy.core.criteria import ImageCriteria, Orientation
 from pixyproxy.core.models import ContentType, ImageDetail
 from pixyproxy.core.text import words
-from pixyproxy.data.init import Database, open_database
+from pixyproxy.data.init import Database
 from pixyproxy.data.repositories.curation import CurationRepository
 from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.data.search.index import IdRange
+from tests.support.databases import open_database
 from tests.support.rows import make_image
 
 BLOCK_SIZE = 64

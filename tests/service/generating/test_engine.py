@@ -29,13 +29,13 @@ from pixyproxy.core.models import (
     GenerationStatus,
 )
 from pixyproxy.data.files.folder import FolderStore
-from pixyproxy.data.init import open_database
 from pixyproxy.service.generating.circuit import FAILURES_TO_OPEN
 from pixyproxy.service.generating.record import cut_into_calls
 from pixyproxy.service.generating.terms import Terms
 from pixyproxy.settings import Settings
 from tests.conftest import MakeSettings, open_client
 from tests.support import model_server as ms
+from tests.support.databases import open_database
 from tests.support.dead_process import DeadProcess
 from tests.support.mariadb import free_port
 from tests.support.model_server import ModelServer
