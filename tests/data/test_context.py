@@ -219,6 +219,7 @@ async def test_an_exhausted_pool_is_an_error_in_time(database_url: str) -> None:
         await context.__aexit__(None, None, None)
     await database.check()
     assert checked_out(database) == 0
+    await database.aclose()
 
 
 async def test_concurrent_writers_all_commit(database: Database, database_url: str) -> None:
