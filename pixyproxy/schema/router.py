@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -114,10 +115,10 @@ def make_graphql_router(
 
 def _add_sdl(router: APIRouter, schema: PixySchema, door: Door, *, is_public: bool) -> None:
     """Have the router serve the schema as a document, where it may be known."""
-    text = schema.as_str() + "\n"
+    document = cache(schema.as_str)
 
     async def serve() -> Response:
-        return PlainTextResponse(text)
+        return PlainTextResponse(f"{document()}\n")
 
     if is_public:
         router.add_api_route(

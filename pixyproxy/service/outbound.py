@@ -1,12 +1,23 @@
-"""What every connection to the outside keeps to: how much it reads."""
+"""What every connection to the outside keeps to: whom it trusts, and how much it reads."""
 
+import ssl
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from functools import cache
 
 import httpx2
 
 _PIECE_BYTES = 256 * 1024
 """How many bytes are decompressed at a time."""
+
+
+@cache
+def tls_context() -> ssl.SSLContext:
+    """Return what servers' certificates are held against: the system's, or SSL_CERT_FILE's.
+
+    Reading a system's certificates takes some 80 ms, so all connections have one context.
+    """
+    return httpx2.create_ssl_context()
 
 
 class ResponseTooLargeError(httpx2.TransportError):

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import distribution
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
@@ -102,6 +103,12 @@ class Assets:
             for name, asset in self._assets.items()
             if asset.path is None and name.endswith(".js") and not name.endswith(_OTHER_PAGE)
         ]
+
+
+@cache
+def read_assets(*borrowed: Borrowed) -> Assets:
+    """Return our own files and the borrowed ones, read once."""
+    return Assets(*borrowed)
 
 
 _COMMENTS = re.compile(

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from pixyproxy.core.urls import DOCS
-from pixyproxy.web.assets import GRAPHIQL, SWAGGER, Assets
+from pixyproxy.web.assets import GRAPHIQL, SWAGGER, Assets, read_assets
 from pixyproxy.web.dependencies import Public
 
 LANGUAGES = ("en", "de")
@@ -49,7 +49,7 @@ def make_ui_router(
 ) -> tuple[APIRouter, MakePage | None]:
     """Return the router of the pages that are wanted, and what answers with GraphiQL's page."""
     borrowed = [source for source, wanted in ((GRAPHIQL, graphiql), (SWAGGER, docs)) if wanted]
-    assets = Assets(*borrowed)
+    assets = read_assets(*borrowed)
     router = APIRouter(dependencies=[Public], include_in_schema=False)
     for path, name, wanted in (("/", "gallery.html", gallery), (DOCS, "docs.html", docs)):
         if wanted:

@@ -78,7 +78,9 @@ def import_all() -> None:
     import pixyproxy.cli
     import pixyproxy.data.mysql
     import pixyproxy.web.protocol  # noqa: F401
+    from pixyproxy.service.outbound import tls_context
 
+    tls_context()
     assert threading.active_count() == 1, "a process with threads must not fork"
     gc.collect()
     gc.freeze()

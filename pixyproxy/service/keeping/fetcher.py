@@ -15,7 +15,7 @@ import httpx2
 
 from pixyproxy.core.addresses import HOST_NAME, is_public_address, parse_allowed
 from pixyproxy.core.exceptions import BadGeneratorResponseError, GeneratorUnavailableError
-from pixyproxy.service.outbound import BoundedTransport, ResponseTooLargeError
+from pixyproxy.service.outbound import BoundedTransport, ResponseTooLargeError, tls_context
 from pixyproxy.service.pictures.check import MAX_IMAGE_BYTES
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,9 @@ class ImageFetcher:
         self._resolve = resolve
         # A transport alone knows no proxies, no cookies and no redirects; of the environment it
         # reads the operator's certificates only.
-        self._transport = BoundedTransport(httpx2.AsyncHTTPTransport(), max_bytes=max_bytes)
+        self._transport = BoundedTransport(
+            httpx2.AsyncHTTPTransport(verify=tls_context()), max_bytes=max_bytes
+        )
 
     async def aclose(self) -> None:
         """Close what is still connected."""

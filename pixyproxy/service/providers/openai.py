@@ -21,7 +21,7 @@ import openai
 from pixyproxy.core.exceptions import GeneratorAccountError, GeneratorTimeoutError
 from pixyproxy.core.models import GenerationCreate
 from pixyproxy.core.parameters import ASKED_FOR
-from pixyproxy.service.outbound import BoundedTransport
+from pixyproxy.service.outbound import BoundedTransport, tls_context
 from pixyproxy.service.providers import GenerationRequest, ProviderAnswer, ProviderImage
 from pixyproxy.service.providers.model_names import (
     DEFAULT_BASE_URL,
@@ -111,7 +111,9 @@ class OpenAIProvider:
             max_retries=0,
             http_client=httpx2.AsyncClient(
                 transport=BoundedTransport(
-                    httpx2.AsyncHTTPTransport(proxy=proxy_for(url), limits=_LIMITS),
+                    httpx2.AsyncHTTPTransport(
+                        verify=tls_context(), proxy=proxy_for(url), limits=_LIMITS
+                    ),
                     max_bytes=max_answer_bytes,
                 ),
                 timeout=httpx2.Timeout(

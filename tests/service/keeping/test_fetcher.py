@@ -510,8 +510,8 @@ def certificate(tmp_path_factory):
 
 
 @asynccontextmanager
-async def serving_tls(certificate, monkeypatch, *answers: bytes) -> AsyncIterator[Server]:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+async def serving_tls(certificate, trust, *answers: bytes) -> AsyncIterator[Server]:
+    trust(certificate)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate)
     async with serving(*answers, host="127.0.0.2", tls=tls) as server:
@@ -519,16 +519,16 @@ async def serving_tls(certificate, monkeypatch, *answers: bytes) -> AsyncIterato
 
 
 @pytest.mark.parametrize("host", ["images.example", "images.example.", "127.0.0.2"])
-async def test_the_certificate_is_held_against_the_name_in_the_url(certificate, monkeypatch, host):
+async def test_the_certificate_is_held_against_the_name_in_the_url(certificate, trust, host):
     async with (
-        serving_tls(certificate, monkeypatch) as server,
+        serving_tls(certificate, trust) as server,
         fetching(allow=[host], resolve=always("127.0.0.2")) as fetcher,
     ):
         assert await fetcher.fetch(f"https://{host}:{server.port}/") == IMAGE
 
 
-async def test_a_certificate_of_another_name_is_no_connection(certificate, monkeypatch):
-    async with serving_tls(certificate, monkeypatch) as server:
+async def test_a_certificate_of_another_name_is_no_connection(certificate, trust):
+    async with serving_tls(certificate, trust) as server:
         allow = ["images.example", "other.example"]
         async with fetching(allow=allow, resolve=always("127.0.0.2")) as fetcher:
             await fetcher.fetch(f"https://images.example:{server.port}/")
@@ -537,10 +537,10 @@ async def test_a_certificate_of_another_name_is_no_connection(certificate, monke
     assert len(server.requests) == 1
 
 
-async def test_a_redirect_from_https_to_http_is_refused(certificate, monkeypatch):
+async def test_a_redirect_from_https_to_http_is_refused(certificate, trust):
     async with (
         serving() as plain,
-        serving_tls(certificate, monkeypatch, redirect(plain.url)) as server,
+        serving_tls(certificate, trust, redirect(plain.url)) as server,
         fetching(plain.url, allow=["images.example"], resolve=always("127.0.0.2")) as fetcher,
     ):
         with pytest.raises(BadGeneratorResponseError, match="redirect-to-plain-http"):

@@ -56,9 +56,9 @@ def certificate(tmp_path_factory):
 
 
 @pytest.fixture
-def tls(certificate, monkeypatch):
+def tls(certificate, trust):
     """A server's TLS, with a certificate that the provider trusts."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    trust(certificate)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     return context
@@ -224,8 +224,8 @@ class TestNotSent:
             failed = await failure(f"https://127.0.0.1:{port}/v1", patience_with(fail))
         assert_not_sent(failed)
 
-    async def test_the_certificate_is_not_trusted(self, tls, monkeypatch):
-        monkeypatch.delenv("SSL_CERT_FILE")
+    async def test_the_certificate_is_not_trusted(self, tls, trust):
+        trust(None)
         async with listening(within_tls(tls, hang_up)) as port:
             assert_not_sent(await failure(f"https://127.0.0.1:{port}/v1"))
 
