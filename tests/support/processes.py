@@ -20,6 +20,8 @@ from typing import IO, Any
 ROOT = Path(__file__).parents[2]
 PATIENT: dict[str, Any] = {"min_free_mb": 1, "database_timeout_s": 20}
 """Settings for a machine that is small and busy: what a test is not about does not end it."""
+_EARLY = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "SSL_", "TERM")
+"""Variables that concern the interpreter, what is loaded with it, or what is read at import."""
 _OURS = ("PIXYPROXY_", "OPENAI_", "AWS_", "GOOGLE_", "AZURE_")
 
 
@@ -138,7 +140,7 @@ def start(
     variables = dict(variables or {})
     full = environment(**settings) | variables
     command = ["-c", program] if program is not None else ["-m", "pixyproxy"]
-    special = any(not name.startswith(_OURS) for name in variables) or "--workers" in arguments
+    special = any(name.startswith(_EARLY) for name in variables) or "--workers" in arguments
     if anew or special or not hasattr(os, "pidfd_open"):
         return subprocess.Popen(
             [sys.executable, *command, *arguments],

@@ -5,6 +5,7 @@ environment and signals of its own, and runs the same `main` to its end.
 """
 
 import gc
+import importlib
 import json
 import os
 import select
@@ -14,7 +15,22 @@ import sys
 import threading
 from typing import Any
 
+import PIL.Image
+
+from pixyproxy.service.outbound import tls_context
+
 MAX_REQUEST_BYTES = 2**17
+_MODULES = (
+    "alembic.command",
+    "anyio._backends._asyncio",
+    "pixyproxy.app",
+    "pixyproxy.cli",
+    "pixyproxy.data.mysql",
+    "pixyproxy.service.providers.openai",
+    "pixyproxy.service.providers.sketch",
+    "pixyproxy.web.protocol",
+)
+"""What the commands and the service import, also what they import late."""
 
 
 def serve(control: socket.socket) -> dict[str, Any] | None:
@@ -73,13 +89,10 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
 
 
 def import_all() -> None:
-    """Import what the commands and the service do, also what they import late."""
-    import pixyproxy.app
-    import pixyproxy.cli
-    import pixyproxy.data.mysql
-    import pixyproxy.web.protocol  # noqa: F401
-    from pixyproxy.service.outbound import tls_context
-
+    """Do what else each process would do anew."""
+    for name in _MODULES:
+        importlib.import_module(name)
+    PIL.Image.init()
     tls_context()
     assert threading.active_count() == 1, "a process with threads must not fork"
     gc.collect()
