@@ -20,6 +20,9 @@ from pixyproxy.data.sqlite import connect_to_sqlite
 
 DEADLINE_S = 1.5
 """A database that has not answered by then is taken for gone; callers hear of it within 2 s."""
+START_PATIENCE_S = 10.0
+"""So long a process that starts goes on asking a database that is silent: nobody waits for it yet,
+and on a machine that starts up with it an answer takes its time."""
 LOCK_TIMEOUT_S = 1
 """How long a writer waits for another: less than the deadline, so that the server gives up too."""
 
@@ -89,12 +92,8 @@ class Database:
         try:
             if self._file is not None:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
-            async with self.open_context() as context:
-                # A migration has no deadline; a dead server has.
-                if self._engine.dialect.name == "sqlite":
-                    await context.execute(sa.select(1))
-                else:
-                    await _check_packet(context)
+            # A migration has no deadline; a dead server has.
+            await self._wait_for_answer()
             await migrate_database(self._engine)
         except NewerDatabaseError as error:
             raise DatabaseUnavailableError(
@@ -104,6 +103,21 @@ class Database:
             raise DatabaseUnavailableError(
                 f"The database cannot be used: {_reason(error)}"
             ) from error
+
+    async def _wait_for_answer(self) -> None:
+        ends_at = asyncio.get_running_loop().time() + START_PATIENCE_S
+        while True:
+            try:
+                async with self.open_context() as context:
+                    if self._engine.dialect.name == "sqlite":
+                        await context.execute(sa.select(1))
+                    else:
+                        await _check_packet(context)
+            except DatabaseUnavailableError as error:
+                if not _is_silence(error) or asyncio.get_running_loop().time() > ends_at:
+                    raise
+            else:
+                return
 
     async def check(self) -> None:
         """Raise a StorageException unless the database answers and can be written to."""
@@ -174,7 +188,14 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     if isinstance(error, DBAPIError) and error.orig is not None:
         error = error.orig
-    return str(error) or f"no answer within {DEADLINE_S} s"
+    return str(error) or f"no answer within {START_PATIENCE_S:g} s"
+
+
+def _is_silence(error: DatabaseUnavailableError) -> bool:
+    """Whether nothing came, rather than a refusal."""
+    cause = error.__cause__
+    reason = getattr(getattr(cause, "orig", None), "__cause__", None)
+    return isinstance(cause, TimeoutError) or isinstance(reason, TimeoutError)
 
 
 def _distrust_pool(context: sa.engine.ExceptionContext) -> None:
