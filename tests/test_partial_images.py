@@ -132,6 +132,28 @@ async def test_graphql_asks_for_partial_images_and_follows_them(
     assert model.requests[0].json["partial_images"] == 3
 
 
+async def test_what_only_we_have_set_is_done_without_where_it_is_refused(
+    client: httpx2.AsyncClient, model: ModelServer
+) -> None:
+    by_name = ("unknown_parameter", "invalid_request_error")
+    model.answer_with(
+        ms.error(400, *by_name, "stream"), ms.image(), ms.error(400, *by_name, "size"), ms.image()
+    )
+    model.ledger.clear()
+    streamed = await client.post("/image", json={"prompt": "a fox", "partial_images": 1})
+    default = await client.post(
+        "/v1/images/generations", json={"prompt": "a fox", "model": "dall-e-2"}
+    )
+    assert (streamed.status_code, default.status_code) == (201, 200), default.text
+    assert streamed.json()["parameters"] == {}
+    kept = await client.get(f"/image/{default.json()['data'][0]['pixyproxy']['guid']}")
+    assert kept.json()["parameters"] == {}
+    assert [request.json.get("size") for request in model.requests if request.is_generation] == [
+        None, None, "1024x1024", None,
+    ]  # fmt: skip
+    assert len(model.ledger) == 2
+
+
 async def test_a_cut_stream_is_an_unknown_outcome(
     client: httpx2.AsyncClient, model: ModelServer
 ) -> None:
