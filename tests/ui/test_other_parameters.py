@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.support import model_server as ms
 from tests.support.model_server import ModelServer
 from tests.support.programs import require_program
 from tests.support.servers import Service
@@ -82,6 +83,21 @@ def test_they_are_sent_kept_and_taken_up_again(
     asked = [request.json for request in model_server.requests]
     assert [extra_of(each) for each in asked] == [PARAMETERS] * 3
     assert {each["model"] for each in asked} == {MODEL}
+
+
+def test_they_are_taken_up_from_what_was_not_drawn(
+    own_model: Service, model_server: ModelServer, open_page: OpenPage
+) -> None:
+    model_server.answer_with(ms.after_release(ms.moderation_blocked()))
+    with open_page(own_model) as page:
+        field_of(page).fill("seed=9007199254740993")
+        ask(page, "a red fox")
+        expect(page.get_by_role("progressbar", name="Drawing: a red fox")).to_be_visible()
+        field_of(page).fill("")
+        model_server.release()
+        expect(page.get_by_role("alert").get_by_text("refused this prompt")).to_be_visible()
+        page.get_by_role("button", name="Reuse prompt").click()
+        expect(field_of(page)).to_have_value("seed=9007199254740993")
 
 
 def test_a_model_that_is_known_is_sent_none(
