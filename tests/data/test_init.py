@@ -2,16 +2,16 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from pixyproxy.core.exceptions import DatabaseUnavailableError, StorageFullError
-from pixyproxy.data.init import open_database
+from pixyproxy.data.init import DEADLINE_S, open_database
+from tests.reliability.faults import Proxy
 from tests.support.programs import lacking
 from tests.support.rows import open_raw, raw
 
@@ -117,35 +117,12 @@ async def test_a_unix_socket(empty_mysql_url: str) -> None:
     await database.aclose()
 
 
-@asynccontextmanager
-async def silent_at_first(url: str, connections: int) -> AsyncIterator[str]:
-    """Yield the URL of a server before the one of `url`: it is mute on its first connections."""
-    behind = make_url(url)
-    left = connections
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with closing(writer):
-            while data := await reader.read(65_536):
-                writer.write(data)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal left
-        left -= 1
-        with closing(writer):
-            if left >= 0:
-                await reader.read()
-                return
-            its_reader, its_writer = await asyncio.open_connection(behind.host, behind.port)
-            await asyncio.gather(copy(reader, its_writer), copy(its_reader, writer))
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        host, port = server.sockets[0].getsockname()
-        yield behind.set(host=host, port=port).render_as_string(hide_password=False)
-
-
 async def test_a_database_that_is_slow_at_start_is_waited_for(empty_mysql_url: str) -> None:
-    async with silent_at_first(empty_mysql_url, 1) as url:
-        database = open_database(url, pool_size=1)
+    url = make_url(empty_mysql_url)
+    async with Proxy(url.port or 3306) as proxy:
+        proxy.fall_silent()
+        asyncio.get_running_loop().call_later(DEADLINE_S / 2, proxy.speak_to_new)
+        database = open_database(through(proxy, url), pool_size=1)
         await database.migrate()
         await database.check()
         await database.aclose()
@@ -155,11 +132,18 @@ async def test_a_database_that_stays_silent_is_told_of(
     mysql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pixyproxy.data.init.START_PATIENCE_S", 1.0)
-    async with silent_at_first(mysql_url, 9) as url:
-        database = open_database(url, pool_size=1)
-        with pytest.raises(DatabaseUnavailableError, match="cannot be used"):
+    url = make_url(mysql_url)
+    async with Proxy(url.port or 3306) as proxy:
+        proxy.fall_silent()
+        database = open_database(through(proxy, url), pool_size=1)
+        with pytest.raises(DatabaseUnavailableError, match="no answer within 1 s"):
             await database.migrate()
         await database.aclose()
+
+
+def through(proxy: Proxy, url: URL) -> str:
+    """Return the URL by which a server is reached through a proxy."""
+    return url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
 
 
 @pytest.mark.parametrize("scheme", ["mysql", "mariadb"])
