@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import httpx2
 import pytest
 
 from pixyproxy.service.pictures.check import check_image
+from tests.conftest import MakeSettings, open_client
 from tests.support import model_server as ms
+from tests.support.clients import eventually
 from tests.support.generations import submit
 from tests.support.graphql import data
 from tests.support.model_server import ModelServer
@@ -115,6 +118,25 @@ async def test_partial_images_are_shown_while_they_are_drawn(
     assert kept == [ended["images"][0]["guid"]]
 
 
+async def test_they_are_served_by_the_process_that_draws_alone(
+    make_settings: MakeSettings, model: ModelServer
+) -> None:
+    model.forget()
+    model.answer_with(ms.stream(between=ms.until_released()))
+    settings = make_settings(openai_base_url=model.base_url)
+    async with open_client(settings) as client, open_client(settings) as beside:
+        guid = (await submit(client, partial_images=1))["guid"]
+        url = f"/generation/{guid}/partial/0"
+        await eventually(partial(is_shown, client, url))
+        assert (await beside.get(f"/generation/{guid}")).json()["status"] == "running"
+        assert_problem(await beside.get(url), 404, "partial-image-not-found")
+        model.release()
+
+
+async def is_shown(client: httpx2.AsyncClient, url: str) -> bool:
+    return (await client.get(url)).status_code == 200
+
+
 async def test_graphql_asks_for_partial_images_and_follows_them(
     client: httpx2.AsyncClient, service: Service, model: ModelServer
 ) -> None:
@@ -130,6 +152,28 @@ async def test_graphql_asks_for_partial_images_and_follows_them(
         while status != "SUCCEEDED":
             status = (await socket.receive())["payload"]["data"]["generation"]["status"]
     assert model.requests[0].json["partial_images"] == 3
+
+
+async def test_what_only_we_have_set_is_done_without_where_it_is_refused(
+    client: httpx2.AsyncClient, model: ModelServer
+) -> None:
+    by_name = ("unknown_parameter", "invalid_request_error")
+    model.answer_with(
+        ms.error(400, *by_name, "stream"), ms.image(), ms.error(400, *by_name, "size"), ms.image()
+    )
+    model.ledger.clear()
+    streamed = await client.post("/image", json={"prompt": "a fox", "partial_images": 1})
+    default = await client.post(
+        "/v1/images/generations", json={"prompt": "a fox", "model": "dall-e-2"}
+    )
+    assert (streamed.status_code, default.status_code) == (201, 200), default.text
+    assert streamed.json()["parameters"] == {}
+    kept = await client.get(f"/image/{default.json()['data'][0]['pixyproxy']['guid']}")
+    assert kept.json()["parameters"] == {}
+    assert [request.json.get("size") for request in model.requests if request.is_generation] == [
+        None, None, "1024x1024", None,
+    ]  # fmt: skip
+    assert len(model.ledger) == 2
 
 
 async def test_a_cut_stream_is_an_unknown_outcome(

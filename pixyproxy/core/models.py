@@ -228,6 +228,8 @@ class Answer(BaseModel):
     model: str
     request_id: str | None = None
     usage: dict[str, Any] | None = None
+    left_out: tuple[str, ...] = ()
+    """The parameters that the model's server did not take, and that were not sent in the end."""
     images: tuple[AnsweredImage, ...]
 
 

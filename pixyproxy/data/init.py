@@ -20,6 +20,9 @@ from pixyproxy.data.sqlite import connect_to_sqlite
 
 DEADLINE_S = 1.5
 """A database that has not answered by then is taken for gone, where nothing else is said."""
+START_DEADLINE_S = 10.0
+"""How long a process that starts waits for it: nobody waits for the process yet, and on a machine
+that starts up with it an answer takes its time."""
 LOCK_TIMEOUT_S = 1
 """How long a writer waits for another: less than the deadline, so that the server gives up too."""
 
@@ -89,8 +92,8 @@ class Database:
         try:
             if self._file is not None:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
-            async with self.open_context() as context:
-                # A migration has no deadline; a dead server has.
+            # A migration has no deadline; a dead server has.
+            async with self.open_context(deadline_s=START_DEADLINE_S) as context:
                 if self._engine.dialect.name == "sqlite":
                     await context.execute(sa.select(1))
                 else:
@@ -102,7 +105,7 @@ class Database:
             ) from error
         except (DatabaseUnavailableError, DBAPIError, OSError, TimeoutError) as error:
             raise DatabaseUnavailableError(
-                f"The database cannot be used: {self._reason(error)}"
+                f"The database cannot be used: {_reason(error)}"
             ) from error
 
     async def check(self) -> None:
@@ -115,14 +118,6 @@ class Database:
         await self._engine.dispose()
         if self._closing:
             await asyncio.wait(self._closing, timeout=self._deadline_s)
-
-    def _reason(self, error: BaseException) -> str:
-        """Return the words of the database itself, or of the system."""
-        if isinstance(error, DatabaseUnavailableError) and error.__cause__ is not None:
-            error = error.__cause__
-        if isinstance(error, DBAPIError) and error.orig is not None:
-            error = error.orig
-        return str(error) or f"no answer within {self._deadline_s:g} s"
 
 
 def open_database(
@@ -145,7 +140,7 @@ def open_database(
     closing: set[asyncio.Future[Any]] = set()
     match url.drivername:
         case "mysql" | "mariadb":
-            url, connect_args = _mysql(url, database_url, deadline_s)
+            url, connect_args = _mysql(url, database_url)
         case "sqlite":
             url, connect_args = _sqlite(url, closing)
             file = Path(str(url.database))
@@ -180,13 +175,22 @@ async def _check_packet(context: DatabaseContext) -> None:
         )
 
 
+def _reason(error: BaseException) -> str:
+    """Return the words of the database itself, or of the system."""
+    if isinstance(error, DatabaseUnavailableError) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
+    return str(error) or f"no answer within {START_DEADLINE_S:g} s"
+
+
 def _distrust_pool(context: sa.engine.ExceptionContext) -> None:
     """Renew all connections after one has not answered: the idle ones may be as dead."""
     if isinstance(context.original_exception, asyncio.CancelledError):
         context.invalidate_pool_on_disconnect = True
 
 
-def _mysql(url: URL, given: str, deadline_s: float) -> tuple[URL, dict[str, Any]]:
+def _mysql(url: URL, given: str) -> tuple[URL, dict[str, Any]]:
     if given.count("@") > 1:  # what follows the first one would be taken for the host, and shown
         raise ValueError("the database URL has a second @; write one in a password as %40")
     if url.port is not None and not 0 < url.port < 2**16:
@@ -208,7 +212,6 @@ def _mysql(url: URL, given: str, deadline_s: float) -> tuple[URL, dict[str, Any]
     connect_args: dict[str, Any] = {
         "async_creator_fn": connect_to_mysql,
         "charset": "utf8mb4",
-        "connect_timeout": deadline_s,
         "init_command": "SET SESSION sql_mode = 'STRICT_ALL_TABLES', "
         f"innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}",
     }

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 from pixyproxy.core.exceptions import DatabaseUnavailableError, StorageFullError
-from pixyproxy.data.init import open_database
+from pixyproxy.data.init import DEADLINE_S, open_database
+from tests.reliability.faults import Proxy
 from tests.support.programs import lacking
 from tests.support.rows import open_raw, raw
 
@@ -114,6 +115,37 @@ async def test_a_unix_socket(empty_mysql_url: str) -> None:
     await database.migrate()
     await database.check()
     await database.aclose()
+
+
+async def test_a_database_that_is_slow_at_start_is_waited_for(empty_mysql_url: str) -> None:
+    url = make_url(empty_mysql_url)
+    async with Proxy(url.port or 3306) as proxy:
+        await proxy.accept_nothing()
+        database = open_database(through(proxy, url), pool_size=1)
+        migrating = asyncio.create_task(database.migrate())
+        await asyncio.sleep(1.2 * DEADLINE_S)
+        await proxy.accept()
+        await migrating
+        await database.check()
+        await database.aclose()
+
+
+async def test_a_database_that_stays_silent_is_told_of(
+    mysql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pixyproxy.data.init.START_DEADLINE_S", 1.0)
+    url = make_url(mysql_url)
+    async with Proxy(url.port or 3306) as proxy:
+        proxy.fall_silent()
+        database = open_database(through(proxy, url), pool_size=1)
+        with pytest.raises(DatabaseUnavailableError, match="no answer within 1 s"):
+            await database.migrate()
+        await database.aclose()
+
+
+def through(proxy: Proxy, url: URL) -> str:
+    """Return the URL by which a server is reached through a proxy."""
+    return url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
 
 
 @pytest.mark.parametrize("scheme", ["mysql", "mariadb"])

@@ -7,8 +7,9 @@ from tests.conftest import MakeSettings, open_client
 
 async def test_models_are_the_same_in_both_faces(make_settings: MakeSettings) -> None:
     query = """{ models { name isDefault sizes qualities styles backgrounds outputFormats
-        moderations maxImages maxPromptChars
+        moderations takesExtra maxImages maxPromptChars
         freeSize { minEdge maxEdge maxPixels multipleOf maxAspect } } }"""
+    takes_extra = []
     for settings in [
         make_settings(generator="sketch"),
         make_settings(generator="openai", openai_api_key="sk-0123456789"),
@@ -22,7 +23,9 @@ async def test_models_are_the_same_in_both_faces(make_settings: MakeSettings) ->
             ]
         assert [each["name"] for each in rest] == [each["id"] for each in offered]
         assert [each["is_default"] for each in rest] == [True] + [False] * (len(rest) - 1)
+        takes_extra.append({each["takes_extra"] for each in rest})
         plain = json.dumps(rest).replace("_", "").lower()
         assert json.loads(plain) == json.loads(json.dumps(graphql).lower())
     assert rest[0]["name"] == "my-own"
     assert rest[0]["sizes"] is None
+    assert takes_extra == [{False}, {False}, {True}]

@@ -65,7 +65,7 @@ class AnswerKeeper:
         """Return the image once its file is safe, or why it is none."""
         assert attempt.answer is not None
         return await self._keeper.keep(
-            image, guid, self._record.generation, model=attempt.answer.model, ends_at=ends_at
+            image, guid, self._record.generation, attempt.answer, ends_at=ends_at
         )
 
     async def end_call(

@@ -149,6 +149,7 @@ class GenerationRecord:
                     model=answer.model,
                     request_id=answer.request_id,
                     usage=answer.usage,
+                    left_out=answer.left_out,
                     images=tuple(images),
                 ),
                 "image_guids": (*attempt.image_guids, *more),

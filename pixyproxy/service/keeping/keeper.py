@@ -10,7 +10,7 @@ from pixyproxy.core.exceptions import (
     PixyProxyException,
     StorageException,
 )
-from pixyproxy.core.models import Generation, ImageDetail
+from pixyproxy.core.models import Answer, Generation, ImageDetail
 from pixyproxy.data.files.store import ImageStore
 from pixyproxy.service.keeping.describe import Thumbhasher, digest_of, examine
 from pixyproxy.service.keeping.fetcher import ImageFetcher
@@ -39,8 +39,8 @@ class ImageKeeper:
         image: ProviderImage,
         guid: str,
         generation: Generation,
+        answer: Answer,
         *,
-        model: str,
         ends_at: float,
     ) -> ImageDetail | PixyProxyException:
         """Return the image once its file is safe, or why it is none."""
@@ -55,9 +55,13 @@ class ImageKeeper:
         detail = facts.describe(
             guid=guid,
             prompt=generation.prompt,
-            model=model,
+            model=answer.model,
             created_at=datetime.now(UTC),
-            parameters=generation.parameters,
+            parameters={
+                name: value
+                for name, value in generation.parameters.items()
+                if name not in answer.left_out
+            },
             revised_prompt=image.revised_prompt,
             generation_guid=generation.guid,
         )

@@ -58,6 +58,8 @@ class ProviderAnswer:
     """The model that answered, as the answer says; else the one that was asked."""
     request_id: str | None = None
     usage: dict[str, Any] | None = None
+    left_out: tuple[str, ...] = ()
+    """The parameters that were not sent in the end, since the model's server refuses them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,9 @@ class ModelChoices(BaseModel):
     backgrounds: list[str] | None = Field(description="The values of `background`.")
     output_formats: list[str] | None = Field(description="The values of `output_format`.")
     moderations: list[str] | None = Field(description="The values of `moderation`.")
+    takes_extra: bool = Field(
+        description="Whether parameters that this service does not know are passed on to it."
+    )
     max_images: int = Field(description="How many images one call to it draws at most.")
     max_prompt_chars: int = Field(description="How many characters its prompts have at most.")
 
@@ -69,6 +72,7 @@ def _choices(name: str, profile: Profile, *, is_default: bool) -> ModelChoices:
         backgrounds=listed(profile.background),
         output_formats=listed(profile.output_format),
         moderations=listed(profile.moderation),
+        takes_extra=profile.takes_any,
         max_images=profile.max_n,
         max_prompt_chars=profile.max_prompt_chars,
     )

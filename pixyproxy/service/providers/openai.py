@@ -1,6 +1,7 @@
 """Draws by any server that speaks OpenAI's images API, through the official SDK.
 
-One generation is one POST: neither the SDK nor the HTTP client retries or follows a redirect.
+One generation is one POST that is accepted: neither the SDK nor the HTTP client retries or follows
+a redirect.
 What the server says is matched by status, code and type. None of its words reach a caller or the
 log, and no more of its answer is read than an image needs.
 """
@@ -9,7 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, suppress
 from dataclasses import replace
 from http import HTTPStatus
 from types import MappingProxyType
@@ -18,9 +19,12 @@ from typing import Any, Final, NoReturn, TypeGuard
 import httpx2
 import openai
 
-from pixyproxy.core.exceptions import GeneratorAccountError, GeneratorTimeoutError
+from pixyproxy.core.exceptions import (
+    ConstraintViolationError,
+    GeneratorAccountError,
+    GeneratorTimeoutError,
+)
 from pixyproxy.core.models import GenerationCreate
-from pixyproxy.core.parameters import ASKED_FOR
 from pixyproxy.service.outbound import BoundedTransport, tls_context
 from pixyproxy.service.providers import GenerationRequest, ProviderAnswer, ProviderImage
 from pixyproxy.service.providers.model_names import (
@@ -34,6 +38,7 @@ from pixyproxy.service.providers.openai_answers import (
     MAX_ANSWER_BYTES,
     read_answer,
     read_object,
+    read_usage,
 )
 from pixyproxy.service.providers.openai_failures import (
     beginning_of,
@@ -41,8 +46,9 @@ from pixyproxy.service.providers.openai_failures import (
     failure_of_connection,
     watch_sending,
 )
+from pixyproxy.service.providers.openai_requests import arguments_of, without_refused
 from pixyproxy.service.providers.openai_streams import Stream, peek, read_stream
-from pixyproxy.service.providers.profiles import PARAMETERS, PARTIAL_IMAGES
+from pixyproxy.service.providers.profiles import PARTIAL_IMAGES
 from pixyproxy.service.providers.proxies import proxy_for
 
 logger = logging.getLogger(__name__)
@@ -58,10 +64,6 @@ _CONNECT_TIMEOUT_S = 10.0
 # How many run at once is bounded by who calls. Servers close idle connections after some 5 s; a
 # request sent into one that is closing would leave its outcome unknown.
 _LIMITS = httpx2.Limits(max_connections=None, keepalive_expiry=2)
-_MAX_USAGE_ENTRIES = 50
-_MAX_USAGE_DEPTH = 3
-_MAX_USAGE_NUMBER = 2**53
-"""Sums must fit 64 bits, and be exact in any client's JSON."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,100}")
 
@@ -145,29 +147,35 @@ class OpenAIProvider:
         return replace(prepared, parameters={**prepared.parameters, **noted}) if noted else prepared
 
     async def generate(self, request: GenerationRequest, *, call_guid: str) -> ProviderAnswer:
-        """Draw by one POST, which is never repeated. `call_guid` goes with it as a header."""
-        parameters = dict(request.parameters)
-        parameters.pop(ASKED_FOR, None)
-        partial_images = parameters.pop(PARTIAL_IMAGES, None)
-        known: dict[str, Any] = {
-            name: parameters.pop(name) for name in PARAMETERS if name in parameters
-        }
-        if partial_images:
-            known |= {"stream": True, PARTIAL_IMAGES: partial_images}
-        asking = self.client.images.with_streaming_response.generate(
-            model=request.model,
-            prompt=request.prompt,
-            n=request.n if request.n > 1 else openai.omit,
-            **known,
-            extra_body=parameters or None,
-            extra_headers={"X-Client-Request-Id": call_guid},
-        )
+        """Draw by one POST that is accepted; `call_guid` goes with it as a header.
+
+        Only what was refused, and so is free, is sent again, once, without what only we have set.
+        """
+        asked = request
         try:
-            async with asking as response:
-                return await self._read(response.http_response, request)
+            async with AsyncExitStack() as stack:
+                try:
+                    response = await stack.enter_async_context(self._post(request, call_guid))
+                except ConstraintViolationError as refusal:
+                    lighter = without_refused(request, refusal)
+                    if lighter is None:
+                        raise
+                    request = lighter
+                    logger.info("It is sent again without what only we have set.")
+                    response = await stack.enter_async_context(self._post(request, call_guid))
+                answer = await self._read(response.http_response, request)
         except openai.APIConnectionError as error:
             logger.warning("No answer from the model's server: %s", type(error.__cause__).__name__)
             raise failure_of_connection(error.request, error.__cause__) from None
+        left_out = tuple(sorted(set(asked.parameters) - set(request.parameters)))
+        return replace(answer, left_out=left_out)
+
+    def _post(
+        self, request: GenerationRequest, call_guid: str
+    ) -> AbstractAsyncContextManager[openai.AsyncAPIResponse[Any]]:
+        return self.client.images.with_streaming_response.generate(
+            **arguments_of(request), extra_headers={"X-Client-Request-Id": call_guid}
+        )
 
     async def _read(self, response: httpx2.Response, request: GenerationRequest) -> ProviderAnswer:
         try:
@@ -243,7 +251,7 @@ class OpenAIProvider:
             images=tuple(map(self._with_whole_url, images)),
             model=model if self._is_readable(model) else request.model,
             request_id=request_id,
-            usage=self._numbers(answer.get("usage")),
+            usage=read_usage(answer.get("usage"), self._is_readable),
         )
 
     def _with_whole_url(self, image: ProviderImage) -> ProviderImage:
@@ -312,28 +320,6 @@ class OpenAIProvider:
             request_id,
         )
         raise failure_of_answer(status, error, headers, path=path)
-
-    def _numbers(self, usage: object) -> dict[str, Any] | None:
-        """What of `usage` is numbers and objects of numbers, within bounds; None for nothing."""
-        left = _MAX_USAGE_ENTRIES
-
-        def numbers_in(part: dict[str, Any], depth: int) -> dict[str, Any]:
-            nonlocal left
-            numbers: dict[str, Any] = {}
-            for name, value in part.items():
-                left -= 1
-                if left < 0:
-                    break
-                if not self._is_readable(name):
-                    continue
-                if type(value) in {int, float}:
-                    if abs(value) < _MAX_USAGE_NUMBER:  # which infinity and NaN are not
-                        numbers[name] = value
-                elif isinstance(value, dict) and depth < _MAX_USAGE_DEPTH:
-                    numbers[name] = numbers_in(value, depth + 1)
-            return numbers
-
-        return (isinstance(usage, dict) and numbers_in(usage, 1)) or None
 
     def _readable(self, value: object) -> str | None:
         """What of the server's may be logged, or else a mask; None for nothing."""

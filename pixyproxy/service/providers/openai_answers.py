@@ -6,7 +6,7 @@ What is paid for must not be lost over form; and no more memory is taken than an
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -29,6 +29,10 @@ LARGE_BYTES: Final = 4 * 2**20
 _MAX_LARGE_JSON_PARTS = 100_000
 _MAX_LENIENT_BYTES = MAX_ANSWER_BYTES // 2  # the standard library needs text, orjson does not
 _MAX_URL_CHARS = 8192
+_MAX_USAGE_ENTRIES = 50
+_MAX_USAGE_DEPTH = 3
+_MAX_USAGE_NUMBER = 2**53
+"""Sums must fit 64 bits, and be exact in any client's JSON."""
 _LISTS = ("data", "images")
 """What the list of images is called: by OpenAI, and by some that follow it."""
 _BASE64_FIELDS = ("b64_json", "b64", "image", "image_base64")
@@ -85,6 +89,29 @@ def read_event(body: bytes) -> tuple[dict[str, Any], list[ProviderImage | None]]
     """The data of an event of a stream, and the images in it: one of its own, or several."""
     event, encoded = _parted(body)
     return event, [_image_of(item, encoded) for item in _items_in(event, [event])]
+
+
+def read_usage(usage: object, is_readable: Callable[[str], bool]) -> dict[str, Any] | None:
+    """What of `usage` is numbers and objects of numbers, within bounds; None for nothing."""
+    left = _MAX_USAGE_ENTRIES
+
+    def numbers_in(part: dict[str, Any], depth: int) -> dict[str, Any]:
+        nonlocal left
+        numbers: dict[str, Any] = {}
+        for name, value in part.items():
+            left -= 1
+            if left < 0:
+                break
+            if not is_readable(name):
+                continue
+            if type(value) in {int, float}:
+                if abs(value) < _MAX_USAGE_NUMBER:  # which infinity and NaN are not
+                    numbers[name] = value
+            elif isinstance(value, dict) and depth < _MAX_USAGE_DEPTH:
+                numbers[name] = numbers_in(value, depth + 1)
+        return numbers
+
+    return (isinstance(usage, dict) and numbers_in(usage, 1)) or None
 
 
 def _items_in(answer: Mapping[str, Any], default: list[Any]) -> list[Any]:

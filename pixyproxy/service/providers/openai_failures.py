@@ -27,7 +27,7 @@ from pixyproxy.core.exceptions import (
     UnknownModelError,
 )
 from pixyproxy.service.outbound import ResponseTooLargeError
-from pixyproxy.service.providers.profiles import PARAMETERS
+from pixyproxy.service.providers.profiles import PARAMETERS, PARTIAL_IMAGES, STREAM
 
 _MAX_RETRY_AFTER_S = 3600
 _REJECTED = frozenset(
@@ -126,12 +126,20 @@ def failure_of_answer(
 
 
 def _fault_of(error: Mapping[str, Any]) -> FieldFault:
-    param = error.get("param")
-    if param not in ("prompt", "model", "n", *PARAMETERS):
+    param = _param_of(error)
+    if param not in ("prompt", "model", "n", STREAM, PARTIAL_IMAGES, *PARAMETERS):
         return FieldFault("model", "its server refuses this prompt or these parameters")
     if error.get("code") == "unknown_parameter":
         return FieldFault(param, "this model does not know it; leave it out", (), FaultKind.UNKNOWN)
     return FieldFault(param, "the model refuses this value")
+
+
+def _param_of(error: Mapping[str, Any]) -> object:
+    """Return the parameter that is refused: as OpenAI names it, or as FastAPI's servers do."""
+    detail = error.get("detail")
+    first = detail[0] if isinstance(detail, list) and detail else None
+    place = first.get("loc") if isinstance(first, dict) else None
+    return place[-1] if isinstance(place, list) and place else error.get("param")
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> int | None:

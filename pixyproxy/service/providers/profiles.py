@@ -31,6 +31,7 @@ PARAMETERS: Final = (
 )
 """The fields of GenerationCreate that are sent to a model beside its name and the prompt."""
 
+STREAM: Final = "stream"
 PARTIAL_IMAGES: Final = "partial_images"
 """Sent where it is more than 0, and the model can stream: then the call asks for a stream."""
 

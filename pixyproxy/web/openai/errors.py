@@ -29,6 +29,8 @@ INVALID = "invalid_request_error"
 SERVER = "server_error"
 _RETRY_AFTER_S = 2
 """For what may be tried again, where nothing better is known."""
+_LONGEST_WAIT_S = 60
+"""OpenAI's SDK for Node waits no longer: it would try again at once, unless it is told not to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,10 @@ class OpenAIError:
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
         """Return the answer."""
-        headers = {**(headers or {}), "x-should-retry": str(self.should_retry).lower()}
+        wait_s = self.retry_after_s or _RETRY_AFTER_S
+        is_soon = self.should_retry and wait_s <= _LONGEST_WAIT_S
+        headers = {**(headers or {}), "x-should-retry": str(is_soon).lower()}
         if self.should_retry:
-            wait_s = self.retry_after_s or _RETRY_AFTER_S
             headers["Retry-After"] = str(math.ceil(wait_s))
             headers["retry-after-ms"] = str(math.ceil(wait_s * 1000))
         return Response(

@@ -110,9 +110,11 @@ def _describe(model: OfferedModel, models: ModelList) -> dict[str, Any]:
         "created": model.created,
         "owned_by": models.owner,
     }
-    more = {"stands_for": model.stands_for, "shutdown": model.shutdown}
-    told = {name: str(value) for name, value in more.items() if value is not None}
-    return described | ({"pixyproxy": told} if told else {})
+    if model.shutdown is not None:
+        described["shutdown_date"] = str(model.shutdown)
+    if model.stands_for is not None:
+        described["pixyproxy"] = {"stands_for": model.stands_for}
+    return described
 
 
 def _json(body: dict[str, Any], began_at: float) -> Response:

@@ -103,6 +103,20 @@ export async function send(path, body, options = {}) {
 }
 
 /**
+ * Parse JSON. Integers that are too long for a number, as seeds may be, keep all their digits:
+ * they become what JSON.stringify writes as it was read.
+ * @param {string} text
+ * @returns {any}
+ */
+export function parseJson(text) {
+  const { parse, rawJSON } = /** @type {any} */ (JSON);
+  if (!rawJSON || !/\d{16}/.test(text)) return parse(text);
+  return parse(text, (/** @type {string} */ _, /** @type {any} */ value, /** @type {any} */ at) =>
+    Number.isInteger(value) && !Number.isSafeInteger(value) ? rawJSON(at.source) : value,
+  );
+}
+
+/**
  * Run a GraphQL operation. Throws Failure.
  * @param {string} query
  * @param {Record<string, any>} [variables]
@@ -111,7 +125,10 @@ export async function send(path, body, options = {}) {
  */
 export async function gql(query, variables, options) {
   const answer = await send("graphql", { query, variables }, options);
-  const content = await answer.json().catch(() => ({}));
+  const content = await answer
+    .text()
+    .then(parseJson)
+    .catch(() => ({}));
   const fault = content.errors?.[0];
   if (fault || !content.data)
     throw new Failure(fault?.extensions?.code ?? "internal-error", fault?.message);

@@ -223,7 +223,7 @@ hear("shown", (images) => {
 });
 hear("tag", ({ guids, ...change }) => curator.tag(guids, change));
 hear("compare", compare);
-hear("draw", (wish) => maker.draw(wish));
+hear("draw", (image) => maker.again(image));
 hear("submitted", (generation) => {
   queue.begin(generation);
   if (!details.isOpen) toTop();

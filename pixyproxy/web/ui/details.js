@@ -3,7 +3,6 @@
 import { DETAIL, gql, srcset } from "./api.js";
 import { button, h, hear, isTyping, tell } from "./dom.js";
 import { copy, Facts } from "./facts.js";
-import { wishOf } from "./make.js";
 import { notify } from "./notices.js";
 import { go, route } from "./route.js";
 import { t } from "./text.js";
@@ -222,7 +221,7 @@ export class Details extends HTMLElement {
   /** @param {Image} item */
   again(item) {
     this.leave();
-    tell("draw", wishOf(item));
+    tell("draw", item);
   }
 
   /** @param {Image} item */

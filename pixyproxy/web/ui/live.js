@@ -1,6 +1,6 @@
 // What happens elsewhere: generations by a subscription, other tabs of this browser by a channel.
 
-import { key, ROOT } from "./api.js";
+import { key, parseJson, ROOT } from "./api.js";
 import { tell } from "./dom.js";
 
 const AGAIN_MS = [500, 1000, 2000, 5000, 10000];
@@ -36,7 +36,7 @@ function connect() {
       payload: key.get() ? { Authorization: `Bearer ${key.get()}` } : {},
     });
   });
-  socket.addEventListener("message", ({ data }) => take(JSON.parse(data)));
+  socket.addEventListener("message", ({ data }) => take(parseJson(data)));
   socket.addEventListener("close", ({ code }) => {
     socket = null;
     isReady = false;

@@ -2,14 +2,18 @@
 
 import { gql } from "./api.js";
 import { button, h, hear, icon, set, tell } from "./dom.js";
+import { argumentsOf, extraOf, readLines, writeLines } from "./parameters.js";
 import { t } from "./text.js";
 
-const MODELS = `{ models { name isDefault sizes qualities styles backgrounds outputFormats maxPromptChars
+const MODELS = `{ models { name isDefault sizes qualities styles backgrounds outputFormats takesExtra maxPromptChars
   freeSize { minEdge maxEdge maxPixels multipleOf maxAspect } } }`;
 const SUBMIT = `mutation($prompt: String!, $model: String, $size: String, $quality: String, $style: String,
-    $background: String, $outputFormat: String, $n: Int!, $id: String) {
+    $background: String, $outputFormat: String, $outputCompression: Int, $moderation: String,
+    $complexity: String, $frameCount: Int, $frameDurationMs: Int, $extra: JSON, $n: Int!, $id: String) {
   submitGeneration(prompt: $prompt, model: $model, size: $size, quality: $quality, style: $style,
-    background: $background, outputFormat: $outputFormat, n: $n, clientRequestId: $id) {
+    background: $background, outputFormat: $outputFormat, outputCompression: $outputCompression,
+    moderation: $moderation, complexity: $complexity, frameCount: $frameCount,
+    frameDurationMs: $frameDurationMs, extra: $extra, n: $n, clientRequestId: $id) {
     guid status prompt model n parameters queuedAt startedAt error { code message }
   }
 }`;
@@ -27,7 +31,8 @@ const LISTS = [
   ["outputFormat", "outputFormats"],
 ];
 
-/** @typedef {{name: string, sizes: string[] | null, freeSize: any, maxPromptChars: number, [list: string]: any}} Model */
+/** @typedef {{name: string, sizes: string[] | null, freeSize: any, takesExtra: boolean, maxPromptChars: number, [list: string]: any}} Model */
+/** @typedef {{prompt: string, model: string, parameters: Record<string, any>}} Source */
 
 /**
  * Whether a model of free sizes takes this one.
@@ -72,6 +77,14 @@ export class Maker extends HTMLElement {
       enterkeyhint: "send",
     });
     this.go = button({ words: t("generate"), look: "send", class: "primary", type: "submit" });
+    this.extra = h("textarea", {
+      "aria-label": t("extra"),
+      title: t("extra"),
+      placeholder: t("extra-hint"),
+      rows: 1,
+      spellcheck: "false",
+      autocapitalize: "off",
+    });
     this.fault = h("p", { role: "alert", class: "fault" });
     this.options = h("div", { class: "options" });
     /** @type {Record<string, HTMLSelectElement | HTMLInputElement>} */
@@ -89,12 +102,15 @@ export class Maker extends HTMLElement {
     this.append(this.form);
     this.prompt.value = sessionStorage.getItem(DRAFT) ?? "";
     this.prompt.addEventListener("input", () => this.grow());
-    this.prompt.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-        event.preventDefault();
-        this.form.requestSubmit();
-      } else if (event.key === "Escape") this.prompt.blur();
-    });
+    this.extra.addEventListener("input", () => this.keepExtra(this.extra.value));
+    for (const field of [this.prompt, this.extra]) {
+      field.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+          event.preventDefault();
+          this.form.requestSubmit();
+        } else if (event.key === "Escape") field.blur();
+      });
+    }
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.submit();
@@ -149,6 +165,11 @@ export class Maker extends HTMLElement {
     }
     const counts = Array.from({ length: MOST }, (_, at) => [String(at + 1), t("images", at + 1)]);
     this.choose("n", counts, this.chosen.n ?? "1");
+    if (model.takesExtra) {
+      this.options.append(this.extra);
+      this.extra.value = this.chosen.extra ?? "";
+      this.keepExtra(this.extra.value);
+    }
   }
 
   /** @param {Model} model */
@@ -228,13 +249,22 @@ export class Maker extends HTMLElement {
     localStorage.setItem(CHOICES, JSON.stringify(this.chosen));
   }
 
-  /** What is chosen, of what the model knows. */
+  /** @param {string} lines */
+  keepExtra(lines) {
+    this.keep("extra", lines);
+    this.extra.rows = lines.split("\n").length;
+    this.extra.classList.toggle("set", lines !== "");
+    this.fault.textContent = "";
+  }
+
+  /** What is chosen, of what the model knows. Throws an Error in words. */
   settings() {
     /** @type {Record<string, any>} */
     const settings = { n: Number(this.fields.n?.value ?? 1) };
     for (const name of ["model", "size", ...LISTS.map(([each]) => each)]) {
       if (this.fields[name]?.value) settings[name] = this.fields[name].value;
     }
+    if (this.model?.takesExtra) settings.extra = readLines(this.extra.value);
     return settings;
   }
 
@@ -245,14 +275,36 @@ export class Maker extends HTMLElement {
       this.prompt.focus();
       return;
     }
-    await this.draw({ prompt, ...this.settings() });
+    let settings;
+    try {
+      settings = this.settings();
+    } catch (error) {
+      this.fault.textContent = /** @type {Error} */ (error).message;
+      this.extra.focus();
+      return;
+    }
+    await this.draw({ prompt, ...settings });
   }
 
   /**
-   * Have something drawn.
-   * @param {Record<string, any>} wish
+   * Have another picture drawn of the same prompt and settings.
+   * @param {Source} source
    */
-  async draw(wish) {
+  async again({ prompt, model, parameters }) {
+    const wish = { prompt, model, ...argumentsOf(parameters) };
+    const whole = { ...wish, extra: extraOf(parameters) };
+    const listed = this.models.find((each) => each.name === model);
+    // What a model takes that is not listed is not known here: it is asked, and refuses for free.
+    if (listed) await this.draw(listed.takesExtra ? whole : wish);
+    else await this.draw(whole, wish);
+  }
+
+  /**
+   * Have something drawn; where the model does not take the wish, by the one that comes next.
+   * @param {Record<string, any>} wish
+   * @param {Record<string, any>} [next]
+   */
+  async draw(wish, next) {
     const id = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
       byte.toString(16).padStart(2, "0"),
     ).join("");
@@ -266,7 +318,9 @@ export class Maker extends HTMLElement {
       );
       tell("submitted", submitGeneration);
     } catch (error) {
-      this.fault.textContent = /** @type {Error} */ (error).message;
+      const { code, message } = /** @type {import("./api.js").Failure} */ (error);
+      if (next && code === "constraint-violation") await this.draw(next);
+      else this.fault.textContent = message;
     } finally {
       set(this.go, "aria-busy", null);
     }
@@ -274,35 +328,20 @@ export class Maker extends HTMLElement {
 
   /**
    * Take over the prompt and the settings of a picture or a generation.
-   * @param {{prompt: string, model: string, parameters: Record<string, any>}} source
+   * @param {Source} source
    */
   reuse({ prompt, model, parameters }) {
+    const settings = argumentsOf(parameters);
     this.prompt.value = prompt;
     this.keep("model", model);
-    for (const name of ["size", ...LISTS.map(([each]) => each)]) {
-      this.keep(name, String(parameters[snake(name)] ?? ""));
-    }
+    for (const name of ["size", ...LISTS.map(([each]) => each)])
+      this.keep(name, String(settings[name] ?? ""));
+    this.keep("extra", writeLines(extraOf(parameters)));
     this.fill();
     this.grow();
     this.prompt.focus();
     this.prompt.setSelectionRange(prompt.length, prompt.length);
   }
-}
-
-/** @param {string} name */
-const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-
-/**
- * What to ask for to have another picture of the same kind.
- * @param {{prompt: string, model: string, parameters: Record<string, any>}} image
- */
-export function wishOf({ prompt, model, parameters }) {
-  /** @type {Record<string, any>} */
-  const wish = { prompt, model };
-  for (const name of ["size", ...LISTS.map(([each]) => each)]) {
-    if (parameters[snake(name)] !== undefined) wish[name] = parameters[snake(name)];
-  }
-  return wish;
 }
 
 customElements.define("pixy-maker", Maker);

@@ -24,6 +24,11 @@ export default {
   dismiss: "Ausblenden",
   download: "Herunterladen",
   drawing: (/** @type {string} */ prompt) => `Wird gezeichnet: ${prompt}`,
+  extra: "Weitere Parameter",
+  "extra-hint": "Weitere: seed=7",
+  "extra-twice": (/** @type {string} */ name) => `Den Parameter ${name} gibt es zweimal.`,
+  "extra-wrong": (/** @type {string} */ line) =>
+    `Schreiben Sie jeden Parameter in eine eigene Zeile, etwa seed=7, nicht: ${line}`,
   favourite: "Favorit",
   file: "Datei",
   filters: "Filter",

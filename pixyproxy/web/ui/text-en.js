@@ -26,6 +26,11 @@ export default {
   dismiss: "Dismiss",
   download: "Download",
   drawing: (/** @type {string} */ prompt) => `Drawing: ${prompt}`,
+  extra: "Other parameters",
+  "extra-hint": "More: seed=7",
+  "extra-twice": (/** @type {string} */ name) => `The parameter ${name} is there twice.`,
+  "extra-wrong": (/** @type {string} */ line) =>
+    `Write each parameter on a line of its own, such as seed=7, not: ${line}`,
   favourite: "Favorite",
   file: "File",
   filters: "Filters",

@@ -1,8 +1,10 @@
 """GET /v1/models: the models that may be asked for."""
 
+from datetime import date
+
 import pytest
 
-from tests.conftest import MakeSettings, open_client
+from tests.conftest import MakeSettings, open_client, open_with_services
 from tests.support.model_server import ModelServer
 
 
@@ -48,6 +50,22 @@ async def test_of_openais_those_that_draw(
         "owned_by": "api.openai.com",
     }
     assert all(type(model["created"]) is int for model in listed.values())
+
+
+async def test_the_day_on_which_a_model_ends_is_told(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(generator="openai", openai_api_key="sk-its-own", model="gpt-image-2")
+    async with open_with_services(settings) as (client, services):
+        monkeypatch.setattr(services.models, "_today", lambda: date(2026, 11, 30))
+        ending = (await client.get("/v1/models/gpt-image-1.5")).json()
+        lasting = (await client.get("/v1/models/gpt-image-2")).json()
+        monkeypatch.setattr(services.models, "_today", lambda: date(2026, 12, 1))
+        ended = await client.get("/v1/models/gpt-image-1.5")
+
+    assert ending["shutdown_date"] == "2026-12-01"
+    assert "shutdown_date" not in lasting
+    assert ended.status_code == 404
 
 
 async def test_a_model_that_another_stands_for_is_listed_and_answered_in_its_own_form(

@@ -1,12 +1,17 @@
 """Errors in OpenAI's shape: nobody sends again what may be paid for."""
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn
 
 import httpx2
 import pytest
 
-from pixyproxy.core.exceptions import OverloadedError
+from pixyproxy.core.exceptions import (
+    DatabaseUnavailableError,
+    ImageStoreError,
+    OverloadedError,
+)
 from tests.conftest import MakeSettings, open_client
 from tests.support import model_server as ms
 from tests.support.model_server import Behaviour, ModelServer
@@ -154,6 +159,20 @@ async def test_a_rate_limit_is_passed_on(
     assert response.headers["retry-after-ms"] == "7000"
 
 
+async def test_who_is_to_wait_for_long_is_not_to_try_again_by_itself(
+    make_settings: MakeSettings, model_server: ModelServer
+) -> None:
+    """Told to wait for more than a minute, OpenAI's SDK for Node tries again at once."""
+    model_server.answer_with(ms.rate_limited("61"))
+    settings = make_settings(openai_base_url=model_server.base_url, generation_timeout_s=5)
+    async with open_client(settings) as client:
+        response = await client.post(URL, json=PROMPT)
+
+    assert (response.status_code, response.headers["x-should-retry"]) == (429, "false")
+    assert response.headers["retry-after"] == "61"
+    assert response.json()["error"]["pixyproxy"]["retryable"] is True
+
+
 async def test_a_server_that_is_not_there_is_asked_again(make_settings: MakeSettings) -> None:
     settings = make_settings(openai_base_url=ms.unused_base_url(), generation_timeout_s=0.5)
     async with open_client(settings) as client:
@@ -187,6 +206,79 @@ async def test_a_full_disk_is_told_before_anything_is_paid(
 
     assert_openai_error(response, 507, "storage_full")
     assert model_server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "code"),
+    [
+        (
+            "data.context.DatabaseContext.begin_transaction",
+            DatabaseUnavailableError(),
+            "database_unavailable",
+        ),
+        (
+            "data.files.folder.FolderStore.check_writable",
+            ImageStoreError(),
+            "image_store_unavailable",
+        ),
+    ],
+)
+async def test_what_keeps_is_away_before_anything_is_paid(
+    client: httpx2.AsyncClient,
+    model_server: ModelServer,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    error: Exception,
+    code: str,
+) -> None:
+    monkeypatch.setattr(f"pixyproxy.{where}", raising(error))
+
+    response = await client.post(URL, json=PROMPT)
+
+    assert_openai_error(response, 503, code, should_retry=True)
+    assert model_server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "code"),
+    [
+        (
+            "service.keeping.keeper.ImageKeeper.keep",
+            RuntimeError("SECRET"),
+            "upstream_outcome_unknown",
+        ),
+        (
+            "service.serving.originals.ImageReader.read_content",
+            ImageStoreError(),
+            "upstream_image_unavailable",
+        ),
+    ],
+)
+async def test_what_goes_wrong_after_it_was_paid_for_is_not_tried_again(
+    client: httpx2.AsyncClient,
+    model_server: ModelServer,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    error: Exception,
+    code: str,
+) -> None:
+    monkeypatch.setattr(f"pixyproxy.{where}", raising(error))
+
+    response = await client.post(URL, json=PROMPT)
+
+    told = assert_openai_error(response, 424, code)
+    assert told["pixyproxy"]["generation"] in told["message"]
+    assert "SECRET" not in response.text
+    assert len(model_server.ledger) == 1
+
+
+def raising(error: Exception) -> Callable[..., Awaitable[NoReturn]]:
+    """Return what raises this in the place of a coroutine."""
+
+    async def broken(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    return broken
 
 
 async def test_too_many_at_once(make_settings: MakeSettings, model_server: ModelServer) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from pixyproxy.core.models import GenerationCreate
+from pixyproxy.web.openai.requests import AnswerOptions
 from tests.conftest import MakeSettings, open_client
 from tests.support import model_server as ms
 from tests.support.model_server import ModelServer
@@ -65,6 +67,15 @@ async def test_an_image_comes_in_one_form(
         "sha256": hashlib.sha256(content).hexdigest(),
         "generation": detail["generation_guid"],
     }
+
+
+async def test_null_is_the_same_as_nothing(
+    client: httpx2.AsyncClient, model_server: ModelServer
+) -> None:
+    names = {*GenerationCreate.model_fields, *AnswerOptions.model_fields, "svg", "seed"}
+    await generate(client, **dict.fromkeys(names - {"prompt"}))
+
+    assert model_server.requests[0].json == {**PROMPT, "model": "gpt-image-2"}
 
 
 @pytest.mark.parametrize(

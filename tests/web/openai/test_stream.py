@@ -221,6 +221,19 @@ async def test_partial_images_come_before_the_image_and_are_not_kept(
     assert image["guid"] == seen[2]["pixyproxy"]["guid"]
 
 
+async def test_an_upstream_that_knows_no_streams_gives_the_image_all_the_same(
+    client: httpx2.AsyncClient, model_server: ModelServer
+) -> None:
+    model_server.answer_with(ms.image())
+
+    events, _ = read_stream((await client.post(URL, json={**STREAM, "partial_images": 2})).text)
+
+    assert model_server.requests[0].json["stream"] is True
+    assert [event["type"] for event in events] == ["image_generation.completed"]
+    (image,) = (await client.get("/image")).json()
+    assert image["guid"] == events[0]["pixyproxy"]["guid"]
+
+
 async def test_while_it_is_drawn_something_comes_every_10_to_15_seconds(
     service_client: httpx2.AsyncClient, model_server: ModelServer
 ) -> None:
