@@ -42,7 +42,13 @@ _CONDITIONS = {
 
 
 def _parameter(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": description, "schema": schema}
+    return {
+        "name": name,
+        "in": "query",
+        "description": description,
+        "allowEmptyValue": True,  # a form sends what was left empty; it counts as absent
+        "schema": schema,
+    }
 
 
 _PARAMETERS = [

@@ -291,7 +291,10 @@ def test_schemathesis_finds_nothing(tmp_path: Path, document: dict[str, Any]) ->
     succeeded = set(
         re.findall(r"REQUEST END method=(\w+) path=\S* status=2\d\d .*?route=(\S+)", service.log)
     )
+    needs_images = ("{guid}", "/zip")  # their examples are pasted by another test
     wanted = {
-        (method.upper(), path) for method, path, _ in operations(document) if "{guid}" not in path
+        (method.upper(), path)
+        for method, path, _ in operations(document)
+        if not any(part in path for part in needs_images)
     }
     assert wanted - succeeded == set(), "what is never met with success is not tested"
