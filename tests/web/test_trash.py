@@ -297,6 +297,17 @@ async def test_who_restores_and_deletes_at_once_loses_nothing(client: httpx2.Asy
     assert await guids(client, "/image") == names[::-1]
 
 
+async def test_more_are_restored_at_once_than_there_are_connections(
+    client: httpx2.AsyncClient,
+) -> None:
+    names = [(await draw(client, f"cat {number}"))["guid"] for number in range(30)]
+    await client.post("/image/batch/delete", json={"guids": names[5:]})
+    deletions = [client.delete(f"/image/{guid}") for guid in names[:5]]
+    restorations = [client.post("/trash/restore", json={"guids": [name]}) for name in names[5:]]
+    answers = await asyncio.gather(*deletions, *restorations)
+    assert [answer.json()["done"] for answer in answers[5:]] == [[name] for name in names[5:]]
+
+
 async def test_a_restored_image_is_drawn_in_other_sizes_again(
     client: httpx2.AsyncClient,
 ) -> None:

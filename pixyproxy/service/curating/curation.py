@@ -124,6 +124,8 @@ class Curation:
         async with self._curation.open_context() as context:
             if change.add_tags and await self._repository.get_images(context, [guid]):
                 await self._curation.add_tags(context, change.add_tags)
+        # In a context of its own: none may hold a connection while it waits for its turn to write.
+        async with self._curation.open_context() as context:
             await context.begin_transaction()
             found = await self._curation.lock_image(context, guid) if is_guid(guid) else None
             if found is not None:

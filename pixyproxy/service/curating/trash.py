@@ -100,6 +100,8 @@ class Trash:
             if found is None or found.kept_until <= now:
                 return False
             await self._curations.add_tags(context, found.tags)
+        # In a context of its own: none may hold a connection while it waits for its turn to write.
+        async with self._trash.open_context() as context:
             await context.begin_transaction()
             locked = await self._trash.lock_image(context, guid)
             if locked is None or locked[1].kept_until <= now:
