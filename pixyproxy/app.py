@@ -34,6 +34,7 @@ from pixyproxy.web import (
     model_routes,
     partial_routes,
     session_routes,
+    trash_routes,
 )
 from pixyproxy.web.access import Access
 from pixyproxy.web.content import Representations
@@ -99,6 +100,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         docs=settings.docs,
         graphiql=settings.graphql_graphiql,
         needs_key=bool(settings.api_keys),
+        has_trash=settings.trash_days > 0,
     )
     add_routes(
         app,
@@ -107,6 +109,7 @@ def create_app(settings: Settings, *, when_started: Callable[[], None] = lambda:
         image_routes.bare_router,
         curation_routes.router,
         batch_routes.router,
+        trash_routes.router,
         model_routes.router,
         session_routes.router,
         ui_router,

@@ -16,14 +16,17 @@ from pixyproxy.data.repositories.generations import GenerationRepository
 from pixyproxy.data.repositories.images import ImageRepository
 from pixyproxy.data.repositories.secrets import get_secret
 from pixyproxy.data.repositories.transfers import TransferRepository
+from pixyproxy.data.repositories.trash import TrashRepository
 from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.service.checking.files import FileCheck
 from pixyproxy.service.checking.fsck import Fsck
 from pixyproxy.service.curating.batches import Batches
 from pixyproxy.service.curating.curation import Curation
 from pixyproxy.service.curating.housekeeping import Housekeeping
+from pixyproxy.service.curating.trash import Trash
 from pixyproxy.service.finding.cursors import Cursors
 from pixyproxy.service.finding.finder import ImageFinder
+from pixyproxy.service.finding.trash import TrashFinder
 from pixyproxy.service.generating.dependencies import Limits
 from pixyproxy.service.generating.engine import GenerationEngine
 from pixyproxy.service.generating.generations import GenerationService
@@ -56,7 +59,9 @@ class Services:
 
     images: ImageReader
     finder: ImageFinder
+    trash_finder: TrashFinder
     curation: Curation
+    trash: Trash
     batches: Batches
     housekeeping: Housekeeping
     generations: GenerationService
@@ -146,14 +151,19 @@ async def open_services(settings: Settings, *, must_exist: bool = False) -> Asyn
             blocks,
             store=store,
             forget=forget,
+            trash_days=settings.trash_days,
         )
-        housekeeping = Housekeeping(repository, blocks, curation)
+        trashed = TrashRepository(database.open_context, curations, blocks)
+        trash = Trash(repository, curations, trashed, curation=curation, forget=forget)
+        housekeeping = Housekeeping(repository, blocks, curation, trash)
         stack.push_async_callback(housekeeping.aclose)
         yield Services(
             images=images,
             finder=ImageFinder(repository, cursors=cursors),
+            trash_finder=TrashFinder(trashed, cursors=cursors),
             curation=curation,
-            batches=Batches(curation),
+            trash=trash,
+            batches=Batches(curation, trash),
             housekeeping=housekeeping,
             generations=GenerationService(engine),
             engine=engine,

@@ -72,6 +72,13 @@ class Settings(BaseSettings):
         ge=0,
         description="How much of them is kept, in MB; the least used are dropped. 0: nothing.",
     )
+    trash_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="How many days a deleted image lies in a trash and can be restored. 0: no "
+        "trash, it is deleted for good at once.",
+    )
     accel_redirect: str | None = Field(
         None,
         description="Have nginx send image files: the path of its internal location for them, such "

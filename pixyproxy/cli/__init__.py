@@ -3,7 +3,8 @@
 import typer
 
 from pixyproxy.cli.checking import fsck, migrate_images, stats, verify
-from pixyproxy.cli.finding import delete, search, tag
+from pixyproxy.cli.deleting import delete, trash
+from pixyproxy.cli.finding import search, tag
 from pixyproxy.cli.generating import generate, generations
 from pixyproxy.cli.moving import export, import_
 from pixyproxy.cli.pruning import prune_variants
@@ -35,6 +36,7 @@ for command in (
 cli.callback(no_args_is_help=True)(common)
 cli.command("import")(import_)
 cli.add_typer(generations, name="generations")
+cli.add_typer(trash, name="trash")
 
 
 def main() -> None:

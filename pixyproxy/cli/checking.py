@@ -49,9 +49,9 @@ def fsck(
 ) -> None:
     """Check rows against files and files against rows, while the service runs or not.
 
-    Every image file is read whole. Faults: missing-file, unreadable-file, wrong-size, wrong-sha256,
-    missing-generation, file-without-row (mended where a sidecar tells the row; never removed),
-    deleted-file of an image that was deleted (mended: removed),
+    Every image file is read whole, those in the trash too. Faults: missing-file, unreadable-file,
+    wrong-size, wrong-sha256, missing-generation, file-without-row (mended where a sidecar tells the
+    row; never removed), deleted-file of an image that was deleted for good (mended: removed),
     sidecar-left and sidecar-without-file (mended: removed), unreadable-folder, temporary-file of a
     dead process and stale-lease (mended: settled as the service does).
 
@@ -111,6 +111,8 @@ def verify(
     ] = False,
 ) -> None:
     """Read every image file against its size and SHA-256, while the service runs or not.
+
+    Those in the trash too, after the others.
 
     Faults: missing-file, unreadable-file, wrong-size, wrong-sha256. Nothing is changed.
 

@@ -1,7 +1,6 @@
-"""`pixyproxy search`, `pixyproxy tag` and `pixyproxy delete`."""
+"""`pixyproxy search` and `pixyproxy tag`."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
 from typing import Annotated, Any, TypeVar
@@ -28,7 +27,6 @@ _LISTS = {"tags": "tag"}
 """Criteria that are lists, and the option that gives one of them; it may be given again."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one image a line.")]
-Guids = Annotated[list[str], typer.Argument(metavar="GUID...", help="The images' GUIDs.")]
 
 
 def _takes_criteria(command: Command) -> Command:
@@ -99,32 +97,6 @@ def tag(
         print_text(_as_json(image, settings, indent=2))
 
 
-@takes_archive
-def delete(
-    guids: Guids,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
-    """Delete images for good, with their bytes.
-
-    Asks before, on a terminal; elsewhere --yes is needed. What a running service has in memory it
-    serves for 5 seconds more.
-    """
-    with errors_in_one_line():
-        settings = read_settings(log_level="ERROR")
-        if not yes:
-            _confirm(len(guids))
-        asyncio.run(_delete(settings, guids))
-
-
-def _confirm(count: int) -> None:
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise ValueError("say --yes to delete for good where nobody can be asked")
-    what = "this image" if count == 1 else f"these {count} images"
-    if not typer.confirm(f"Delete {what} for good?", err=True):
-        raise ValueError("nothing was deleted")
-
-
 async def _search(settings: Settings, given: dict[str, Any], first: int) -> list[ImageDetail]:
     found: list[ImageDetail] = []
     after: str | None = None
@@ -141,13 +113,6 @@ async def _search(settings: Settings, given: dict[str, Any], first: int) -> list
 async def _tag(settings: Settings, guid: str, changes: dict[str, list[str]]) -> ImageDetail:
     async with open_services(settings, must_exist=True) as services:
         return await services.curation.update_image(guid, changes)
-
-
-async def _delete(settings: Settings, guids: Sequence[str]) -> None:
-    async with open_services(settings, must_exist=True) as services:
-        for guid in dict.fromkeys(guids):
-            await services.curation.delete_image(guid)
-            print_text(f"deleted {guid}")
 
 
 def _as_json(image: ImageDetail, settings: Settings, *, indent: int | None = None) -> str:

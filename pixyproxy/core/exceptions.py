@@ -238,7 +238,7 @@ class ImageNotFoundError(ImageException):
 
 
 class ImageGoneError(ImageException):
-    """The image was deleted, for good."""
+    """The image was deleted; it may be in the trash."""
 
     code = "image-gone"
     default_message = "This image was deleted."

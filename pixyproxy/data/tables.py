@@ -74,29 +74,50 @@ _OPTIONS: dict[str, Any] = {
     "mysql_collate": "utf8mb4_bin",
 }
 
+
+def _image_columns() -> list[sa.Column[Any]]:
+    """Return what is written down of an image, wherever its row lies."""
+    return [
+        sa.Column("guid", _ascii(36), nullable=False, unique=True),
+        sa.Column("filename", _text(255), nullable=False),
+        sa.Column("prompt", _text(), nullable=False),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        sa.Column("content_type", _ascii(32), nullable=False),
+        sa.Column("width", sa.Integer(), nullable=False),
+        sa.Column("height", sa.Integer(), nullable=False),
+        sa.Column("byte_size", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", _ascii(64), nullable=False),
+        sa.Column("model", _text(255), nullable=False),
+        sa.Column("revised_prompt", _text(), nullable=True),
+        sa.Column("parameters", Json(), nullable=False),
+        sa.Column("prompt_words", _text(), nullable=False, doc="' word word ', for search"),
+        sa.Column("filename_words", _text(1024), nullable=False, doc="' word word ', for search"),
+        sa.Column("generation_guid", _ascii(36), nullable=True),
+        sa.Column("tags", Json(), nullable=True, doc="their names, sorted; NULL: none"),
+        sa.Column("thumbhash", _ascii(64), nullable=True),
+        sa.Column("has_content_credentials", sa.Boolean(), nullable=True),
+    ]
+
+
 images = sa.Table(
     "images",
     metadata,
     _id(),
-    sa.Column("guid", _ascii(36), nullable=False, unique=True),
-    sa.Column("filename", _text(255), nullable=False),
-    sa.Column("prompt", _text(), nullable=False),
-    sa.Column("created_at", UtcDateTime(), nullable=False),
-    sa.Column("updated_at", UtcDateTime(), nullable=False),
-    sa.Column("content_type", _ascii(32), nullable=False),
-    sa.Column("width", sa.Integer(), nullable=False),
-    sa.Column("height", sa.Integer(), nullable=False),
-    sa.Column("byte_size", sa.BigInteger(), nullable=False),
-    sa.Column("sha256", _ascii(64), nullable=False),
-    sa.Column("model", _text(255), nullable=False),
-    sa.Column("revised_prompt", _text(), nullable=True),
-    sa.Column("parameters", Json(), nullable=False),
-    sa.Column("prompt_words", _text(), nullable=False, doc="' word word ', for search"),
-    sa.Column("filename_words", _text(1024), nullable=False, doc="' word word ', for search"),
-    sa.Column("generation_guid", _ascii(36), nullable=True, index=True),
-    sa.Column("tags", Json(), nullable=True, doc="their names, sorted; NULL: none"),
-    sa.Column("thumbhash", _ascii(64), nullable=True),
-    sa.Column("has_content_credentials", sa.Boolean(), nullable=True),
+    *_image_columns(),
+    sa.Index("ix_images_generation_guid", "generation_guid"),
+    sqlite_autoincrement=True,
+    **_OPTIONS,
+)
+
+trashed_images = sa.Table(
+    "trashed_images",
+    metadata,
+    _id(),
+    *_image_columns(),
+    sa.Column("image_id", sa.BigInteger(), nullable=False, index=True, doc="its id in `images`"),
+    sa.Column("deleted_at", UtcDateTime(), nullable=False),
+    sa.Column("kept_until", UtcDateTime(), nullable=False, index=True),
     sqlite_autoincrement=True,
     **_OPTIONS,
 )

@@ -63,8 +63,8 @@ class BatchMutation:
     @strawberry.mutation(
         graphql_type=BatchResultType | None,
         metadata=FREE,
-        description="Delete images for good, with their bytes, and tell to which it was done and "
-        "to which not.",
+        description="Delete images, into the trash where the service has one, else for good, with "
+        "their bytes; and tell to which it was done and to which not.",
     )
     async def delete_images(self, info: PixyInfo, guids: Guids) -> BatchResult:
         """Delete many images."""

@@ -14,6 +14,7 @@ from pixyproxy.schema.arguments import fields_of, takes
 from pixyproxy.schema.batches import BatchMutation
 from pixyproxy.schema.context import PixyInfo
 from pixyproxy.schema.limits import FREE, PAID
+from pixyproxy.schema.trash import TrashMutation
 from pixyproxy.schema.types import GenerationType, ImageDetailType
 from pixyproxy.service.curating.curation import TagChange
 
@@ -33,7 +34,7 @@ def _tags(name: str) -> Any:
 
 
 @strawberry.type(description="What can be done.")
-class Mutation(BatchMutation):
+class Mutation(BatchMutation, TrashMutation):
     """The root of all mutations."""
 
     @strawberry.mutation(
@@ -114,8 +115,8 @@ class Mutation(BatchMutation):
     @strawberry.mutation(
         graphql_type=ImageDetailType | None,
         metadata=FREE,
-        description="Delete an image for good, with its bytes, and return what it was. Caches "
-        "beyond this service may keep the bytes.",
+        description="Delete an image, into the trash where the service has one, else for good, "
+        "with its bytes; and return what it was. Caches beyond this service may keep the bytes.",
     )
     async def delete_image(self, info: PixyInfo, guid: ImageGuid) -> ImageDetail:
         """Delete an image."""

@@ -20,6 +20,7 @@ from pixyproxy.schema.connections import (
 from pixyproxy.schema.context import PixyInfo
 from pixyproxy.schema.models import ModelQuery
 from pixyproxy.schema.nodes import Found, Node, load_node, load_nodes
+from pixyproxy.schema.trash import TrashQuery
 from pixyproxy.schema.types import GenerationType, ImageDetailType, StatsType, TagType
 from pixyproxy.service.finding.finder import MAX_PAGE_SIZE
 
@@ -38,7 +39,7 @@ def _criteria(given: ImageFilter | None) -> dict[str, Any]:
 
 
 @strawberry.type(description="What can be asked.")
-class Query(ModelQuery):
+class Query(ModelQuery, TrashQuery):
     """The root of all queries."""
 
     @strawberry.field(

@@ -24,10 +24,12 @@ router = APIRouter(prefix="/image", tags=["images"], dependencies=[Authenticated
 
 _ZIP = "application/zip"
 _GUIDS = ["5f2b8c1e-9d3a-4e57-8b60-2f1c7a9e4d05"]
-_EXAMPLE = '{"guids": ["5f2b8c1e-..."]}'
+EXAMPLE = '{"guids": ["5f2b8c1e-..."]}'
+"""What is shown to who sends something else."""
 
 
-def _body(model: type[BaseModel], **more: Any) -> dict[str, Any]:
+def batch_body(model: type[BaseModel], **more: Any) -> dict[str, Any]:
+    """Return the declaration of a body with GUIDs."""
     example = {"guids": {"value": {"guids": _GUIDS, **more}}}
     content = {JSON: {"schema": model.model_json_schema(), "examples": example}}
     return {**NEEDS_KEY, "requestBody": {"required": True, "content": content}}
@@ -35,33 +37,49 @@ def _body(model: type[BaseModel], **more: Any) -> dict[str, Any]:
 
 @router.post(
     "/batch/update",
-    openapi_extra=_body(TagChangeBatch, add_tags=["winter"]),
+    openapi_extra=batch_body(TagChangeBatch, add_tags=["winter"]),
     responses=problems(400, 401, 413, 415, 422),
     operation_id="updateImages",
     summary="Change the tags of many images",
 )
 async def update_images(request: Request) -> BatchResult:
     """Give images tags, or take them away, and tell to which it was done and to which not."""
-    body = await read_object(request, _EXAMPLE)
+    body = await read_object(request, EXAMPLE)
     return await services_of(request).batches.update_images(body)
 
 
 @router.post(
     "/batch/delete",
-    openapi_extra=_body(ImageBatch),
+    openapi_extra=batch_body(ImageBatch),
     responses=problems(400, 401, 413, 415, 422),
     operation_id="deleteImages",
     summary="Delete many images",
 )
 async def delete_images(request: Request) -> BatchResult:
-    """Delete images for good, with their bytes, and tell to which it was done and to which not."""
-    body = await read_object(request, _EXAMPLE)
+    """Delete images as `DELETE /image/{guid}` does, and tell to which it was done."""
+    body = await read_object(request, EXAMPLE)
     return await services_of(request).batches.delete_images(body)
 
 
 @router.post(
+    "/batch/purge",
+    openapi_extra=batch_body(ImageBatch),
+    responses=problems(400, 401, 413, 415, 422),
+    operation_id="purgeImages",
+    summary="Delete many images for good",
+)
+async def purge_images(request: Request) -> BatchResult:
+    """Delete images for good and at once, be they in the trash or not; tell to which it was done.
+
+    Where the service has no trash, that is what `POST /image/batch/delete` does.
+    """
+    body = await read_object(request, EXAMPLE)
+    return await services_of(request).batches.purge_images(body)
+
+
+@router.post(
     "/zip",
-    openapi_extra=_body(ImageBatch),
+    openapi_extra=batch_body(ImageBatch),
     response_class=StreamingResponse,
     responses={
         200: {"description": "The zip file.", "content": {_ZIP: BINARY}},
@@ -75,7 +93,7 @@ async def zip_of_images(request: Request, finder: Finder) -> StreamingResponse:
 
     Images that are not there any more are left out; where none is there, the answer is 404.
     """
-    batch = validate(ImageBatch, await read_object(request, _EXAMPLE))
+    batch = validate(ImageBatch, await read_object(request, EXAMPLE))
     guids = list(dict.fromkeys(batch.guids))
     found: list[ImageDetail] = []
     for start in range(0, len(guids), MAX_PAGE_SIZE):

@@ -54,7 +54,10 @@ async def update_image(
     summary="Delete an image",
 )
 async def delete_image(guid: Guid, curator: Curator) -> Response:
-    """Delete an image for good, with its bytes. Its GUID answers 410 from then on.
+    """Delete an image. Its GUID answers 410 from then on.
+
+    Where the service has a trash (`PIXYPROXY_TRASH_DAYS`) it goes there and can be restored until
+    its time is over; else, and then, it is deleted for good, with its bytes.
 
     Other processes may serve the bytes for 5 seconds more. Caches of browsers and of others in
     between were told that the bytes never change, and may keep them.

@@ -8,6 +8,7 @@ from pydantic.config import JsonDict
 
 from pixyproxy.core.exceptions import BY_CODE, INTERNAL_ERROR_CODE, StillRunningError
 from pixyproxy.core.models import Generation, ImageDetail
+from pixyproxy.core.trash import TrashedImage
 from pixyproxy.core.urls import Urls
 
 
@@ -41,6 +42,27 @@ class ImageDetailWithUrl(ImageDetail):
     def of(cls, image: ImageDetail, urls: Urls) -> "ImageDetailWithUrl":
         """Return `image` with its URL; its fields are valid already."""
         return cls.model_construct(**image.__dict__, url=urls.content(image.guid))
+
+
+class TrashedImageDetail(TrashedImage):
+    """A deleted image that can still be restored. Its bytes are not served."""
+
+    model_config = ConfigDict(
+        title="TrashedImage",
+        json_schema_extra=_show_example,
+        json_schema_serialization_defaults_required=True,
+    )
+
+    @classmethod
+    def of(cls, image: TrashedImage) -> "TrashedImageDetail":
+        """Return `image` as it is answered; its fields are valid already."""
+        return cls.model_construct(**image.__dict__)
+
+
+class Emptied(BaseModel):
+    """What was in the trash."""
+
+    image_count: int = Field(description="How many images were deleted for good.")
 
 
 class FieldFaultBody(BaseModel):

@@ -87,6 +87,11 @@ def link_pages(
     _link(request, response, links)
 
 
+def link_after(request: Request, response: Response, cursor: str | None) -> None:
+    """Name the page that follows a cursor; none where that is None."""
+    _link(request, response, {} if cursor is None else {"next": {"after": cursor}})
+
+
 def _link(
     request: Request,
     response: Response,

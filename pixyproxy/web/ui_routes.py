@@ -45,7 +45,7 @@ MakePage = Callable[[Request], Response]
 
 
 def make_ui_router(
-    *, gallery: bool, docs: bool, graphiql: bool, needs_key: bool
+    *, gallery: bool, docs: bool, graphiql: bool, needs_key: bool, has_trash: bool
 ) -> tuple[APIRouter, MakePage | None]:
     """Return the router of the pages that are wanted, and what answers with GraphiQL's page."""
     borrowed = [source for source, wanted in ((GRAPHIQL, graphiql), (SWAGGER, docs)) if wanted]
@@ -53,15 +53,15 @@ def make_ui_router(
     router = APIRouter(dependencies=[Public], include_in_schema=False)
     for path, name, wanted in (("/", "gallery.html", gallery), (DOCS, "docs.html", docs)):
         if wanted:
-            _add_page(router, path, _page(assets, name, needs_key=needs_key))
+            _add_page(router, path, _page(assets, name, needs_key=needs_key, has_trash=has_trash))
     if gallery or docs or graphiql:
         _add_assets(router, assets)
     if not graphiql:
         return router, None
-    return router, _page(assets, "graphiql.html", needs_key=needs_key)
+    return router, _page(assets, "graphiql.html", needs_key=needs_key, has_trash=has_trash)
 
 
-def _page(assets: Assets, name: str, *, needs_key: bool) -> MakePage:
+def _page(assets: Assets, name: str, *, needs_key: bool, has_trash: bool) -> MakePage:
     base = f"ui/{assets.digest}"
     texts = {
         language: assets.pages[name]
@@ -69,6 +69,7 @@ def _page(assets: Assets, name: str, *, needs_key: bool) -> MakePage:
         .replace("{base}", base)
         .replace("{language}", language)
         .replace("{key}", "needed" if needs_key else "none")
+        .replace("{trash}", "there" if has_trash else "none")
         for language in LANGUAGES
     }
 

@@ -147,6 +147,15 @@ async def test_many_who_change_at_once_lose_no_count(client: httpx2.AsyncClient)
     assert await counts(client) == {"b": 4, "c": 4, "e": 4}
 
 
+async def test_more_may_change_at_once_than_there_are_connections(
+    client: httpx2.AsyncClient,
+) -> None:
+    guids = [(await draw(client, f"number {number}"))["guid"] for number in range(30)]
+    deletions = [client.delete(f"/image/{guid}") for guid in guids[:5]]
+    await asyncio.gather(*deletions, *(tag(client, guid, "a") for guid in guids[5:]))
+    assert await counts(client) == {"a": 25}
+
+
 async def test_stats_count_what_is_kept(client: httpx2.AsyncClient) -> None:
     empty = {"image_count": 0, "byte_size": 0, "entries": []}
     assert (await client.get("/stats")).json() == empty

@@ -45,6 +45,10 @@ def test_every_route_of_the_contract_is_described(document: dict[str, Any]) -> N
         ("delete", "/image/{guid}"),
         ("post", "/image/batch/update"),
         ("post", "/image/batch/delete"),
+        ("post", "/image/batch/purge"),
+        ("get", "/trash"),
+        ("post", "/trash/restore"),
+        ("delete", "/trash"),
         ("post", "/image/zip"),
         ("get", "/models"),
         ("post", "/session"),
@@ -194,6 +198,8 @@ async def test_every_example_works_when_pasted(
         ("patch", "/image/{guid}"): 1,
         ("post", "/image/batch/update"): 1,
         ("post", "/image/batch/delete"): 1,
+        ("post", "/image/batch/purge"): 1,
+        ("post", "/trash/restore"): 1,
         ("post", "/image/zip"): 1,
     }
 
@@ -262,11 +268,14 @@ def test_schemathesis_finds_nothing(tmp_path: Path, document: dict[str, Any]) ->
         ]
 
         [[operations]]
-        include-name = ["GET /image", "GET /image/search"]
+        include-name = ["GET /image", "GET /image/search", "GET /trash"]
         checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "414", "422", "431"]
 
         [[operations]]
-        include-name = ["POST /image/batch/update", "POST /image/batch/delete", "POST /image/zip"]
+        include-name = [
+            "POST /image/batch/update", "POST /image/batch/delete", "POST /image/batch/purge",
+            "POST /image/zip", "POST /trash/restore"
+        ]
         checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "422", "503"]
 
         [[operations]]

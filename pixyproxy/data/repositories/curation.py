@@ -12,7 +12,7 @@ from pixyproxy.core.statistics import Tag
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.repositories.images import DETAILS, to_model
 from pixyproxy.data.search.blocks import SearchBlocks
-from pixyproxy.data.tables import deleted_images, images, tags
+from pixyproxy.data.tables import UtcDateTime, deleted_images, images, tags, trashed_images
 
 
 class CurationRepository:
@@ -60,9 +60,31 @@ class CurationRepository:
         await self._blocks.mark_tagged(context, id_, new)
 
     async def delete(
-        self, context: DatabaseContext, id_: int, image: ImageDetail, now: datetime
+        self,
+        context: DatabaseContext,
+        id_: int,
+        image: ImageDetail,
+        now: datetime,
+        *,
+        kept_until: datetime | None = None,
     ) -> None:
-        """Put a tombstone in the place of an image's row. Its bytes are still there."""
+        """Put a tombstone in the place of an image's row. Its bytes are still there.
+
+        With `kept_until` its row goes into the trash instead.
+        """
+        if kept_until is None:
+            await self.put_tombstone(context, image, now)
+        else:
+            times = {"of": id_, "now": now, "until": kept_until}
+            await context.execute(_PUT_INTO_TRASH, times)
+        await context.execute(_DELETE, {"of": id_})
+        await self.count_tags(context, dict.fromkeys(image.tags, -1))
+        await self._blocks.mark_deleted(context, id_, image)
+
+    async def put_tombstone(
+        self, context: DatabaseContext, image: ImageDetail, now: datetime
+    ) -> None:
+        """Write down that an image was deleted for good, and that its bytes are to go."""
         tombstone = {
             "guid": image.guid,
             "content_type": image.content_type.value,
@@ -70,9 +92,6 @@ class CurationRepository:
             "bytes_gone": False,
         }
         await context.execute(_INSERT_TOMBSTONE, tombstone)
-        await context.execute(_DELETE, {"of": id_})
-        await self.count_tags(context, dict.fromkeys(image.tags, -1))
-        await self._blocks.mark_deleted(context, id_, image)
 
     async def list_unfinished(
         self, context: DatabaseContext, before: datetime, limit: int
@@ -116,6 +135,16 @@ _SET_TAGS = (
     .values(tags=sa.bindparam("names"), updated_at=sa.bindparam("now"))
 )
 _INSERT_TOMBSTONE = sa.insert(deleted_images)
+_MOVED = [column.name for column in images.c if column.name != "id"]
+_PUT_INTO_TRASH = sa.insert(trashed_images).from_select(
+    [*_MOVED, "image_id", "deleted_at", "kept_until"],
+    sa.select(
+        *(images.c[name] for name in _MOVED),
+        images.c.id,
+        sa.bindparam("now", type_=UtcDateTime()),
+        sa.bindparam("until", type_=UtcDateTime()),
+    ).where(images.c.id == sa.bindparam("of")),
+)
 _DELETE = sa.delete(images).where(images.c.id == sa.bindparam("of"))
 _UNFINISHED = (
     sa.select(deleted_images.c.guid, deleted_images.c.content_type)

@@ -16,7 +16,7 @@ from pixyproxy.core.text import searchable
 from pixyproxy.data.context import DatabaseContext
 from pixyproxy.data.search.index import IdRange, SearchIndex
 from pixyproxy.data.search.postings import BLOCK_SIZE
-from pixyproxy.data.tables import deleted_images, generations, images
+from pixyproxy.data.tables import deleted_images, generations, images, trashed_images
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,10 @@ class ImageRepositoryInterface(Protocol):
         """Return the images of these generations, the oldest first."""
 
     async def get_deleted(self, context: DatabaseContext, guids: Sequence[str]) -> set[str]:
-        """Return those of the GUIDs whose images were deleted."""
+        """Return those of the GUIDs whose images were deleted, be they in the trash or not."""
+
+    async def get_tombstoned(self, context: DatabaseContext, guids: Sequence[str]) -> set[str]:
+        """Return those of the GUIDs whose images were deleted for good."""
 
     async def list_images(
         self, context: DatabaseContext, *, page: int, size: int
@@ -92,6 +95,22 @@ class ImageRepositoryInterface(Protocol):
 
     async def get_files(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageFile]:
         """Return what the rows with these GUIDs say of their files, in any order."""
+
+    async def list_trashed_guids(
+        self, context: DatabaseContext, *, after_id: int, limit: int
+    ) -> list[tuple[int, str]]:
+        """Return the ids and GUIDs that follow in the trash, in the order of their ids there."""
+
+    async def get_trashed_id(self, context: DatabaseContext, guid: str) -> int | None:
+        """Return which id an image in the trash has there; None where it is not in it."""
+
+    async def get_trashed_files(
+        self, context: DatabaseContext, guids: Sequence[str]
+    ) -> list[ImageFile]:
+        """Return what the rows with these GUIDs in the trash say of their files."""
+
+    def look_anew(self) -> None:
+        """Find at once what was just restored, though it is remembered as deleted."""
 
 
 class ImageRepository:
@@ -142,8 +161,13 @@ class ImageRepository:
         return [to_model(row) for row in rows]
 
     async def get_deleted(self, context: DatabaseContext, guids: Sequence[str]) -> set[str]:
-        """Return those of the GUIDs whose images were deleted."""
+        """Return those of the GUIDs whose images were deleted, be they in the trash or not."""
         rows = await context.execute(_DELETED, {"guids": list(guids)})
+        return {row[0] for row in rows}
+
+    async def get_tombstoned(self, context: DatabaseContext, guids: Sequence[str]) -> set[str]:
+        """Return those of the GUIDs whose images were deleted for good."""
+        rows = await context.execute(_TOMBSTONED, {"guids": list(guids)})
         return {row[0] for row in rows}
 
     async def list_images(
@@ -189,10 +213,29 @@ class ImageRepository:
 
     async def get_files(self, context: DatabaseContext, guids: Sequence[str]) -> list[ImageFile]:
         """Return what the rows with these GUIDs say of their files, in any order."""
-        rows = await context.execute(_FILES, {"guids": list(guids)})
-        return [
-            ImageFile(row[0], ContentType(row[1]), row[2], row[3], bool(row[4])) for row in rows
-        ]
+        return _to_files(await context.execute(_FILES, {"guids": list(guids)}))
+
+    async def list_trashed_guids(
+        self, context: DatabaseContext, *, after_id: int, limit: int
+    ) -> list[tuple[int, str]]:
+        """Return the ids and GUIDs that follow in the trash, in the order of their ids there."""
+        rows = await context.execute(_TRASHED_AFTER, {"after": after_id, "limit": limit})
+        return [(row[0], row[1]) for row in rows]
+
+    async def get_trashed_id(self, context: DatabaseContext, guid: str) -> int | None:
+        """Return which id an image in the trash has there; None where it is not in it."""
+        rows = await context.execute(_TRASHED_ID, {"guid": guid}) if is_guid(guid) else ()
+        return rows[0][0] if rows else None
+
+    async def get_trashed_files(
+        self, context: DatabaseContext, guids: Sequence[str]
+    ) -> list[ImageFile]:
+        """Return what the rows with these GUIDs in the trash say of their files."""
+        return _to_files(await context.execute(_TRASHED_FILES, {"guids": list(guids)}))
+
+    def look_anew(self) -> None:
+        """Find at once what was just restored, though it is remembered as deleted."""
+        self._index.look_anew()
 
     async def _get_by_ids(
         self, context: DatabaseContext, ids: Sequence[int]
@@ -225,14 +268,14 @@ _INSERT = sa.insert(images)
 _FIELDS = tuple(ImageDetail.model_fields)
 DETAILS = sa.select(*(images.c[name] for name in _FIELDS))
 _BY_GUIDS = DETAILS.where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
-_DELETED = sa.select(deleted_images.c.guid).where(
-    deleted_images.c.guid.in_(sa.bindparam("guids", expanding=True))
+_GUIDS: sa.BindParameter[Any] = sa.bindparam("guids", expanding=True)
+_TOMBSTONED = sa.select(deleted_images.c.guid).where(deleted_images.c.guid.in_(_GUIDS))
+_DELETED = sa.union_all(
+    _TOMBSTONED, sa.select(trashed_images.c.guid).where(trashed_images.c.guid.in_(_GUIDS))
 )
-_REMOVE = sa.delete(images).where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
+_REMOVE = sa.delete(images).where(images.c.guid.in_(_GUIDS))
 _BYTES_ARE_BACK = (
-    sa.update(deleted_images)
-    .where(deleted_images.c.guid.in_(sa.bindparam("guids", expanding=True)))
-    .values(bytes_gone=False)
+    sa.update(deleted_images).where(deleted_images.c.guid.in_(_GUIDS)).values(bytes_gone=False)
 )
 _OF_GENERATIONS = DETAILS.where(
     images.c.generation_guid.in_(sa.bindparam("guids", expanding=True))
@@ -247,24 +290,39 @@ _BY_IDS = sa.select(images.c.id, *DETAILS.selected_columns).where(
     images.c.id.in_(sa.bindparam("ids", expanding=True))
 )
 _LAST_ID = sa.select(sa.func.max(images.c.id))
-_GUIDS_AFTER = (
-    sa.select(images.c.id, images.c.guid)
-    .where(images.c.id > sa.bindparam("after"))
-    .order_by(images.c.id)
-    .limit(sa.bindparam("limit", type_=sa.Integer))
-)
-_FILES = (
-    sa.select(
-        images.c.guid,
-        images.c.content_type,
-        images.c.byte_size,
-        images.c.sha256,
-        sa.and_(images.c.generation_guid.is_not(None), generations.c.guid.is_(None)),
+
+
+def _guids_after(table: sa.Table) -> sa.Select[Any]:
+    return (
+        sa.select(table.c.id, table.c.guid)
+        .where(table.c.id > sa.bindparam("after"))
+        .order_by(table.c.id)
+        .limit(sa.bindparam("limit", type_=sa.Integer))
     )
-    .select_from(images)
-    .outerjoin(generations, generations.c.guid == images.c.generation_guid)
-    .where(images.c.guid.in_(sa.bindparam("guids", expanding=True)))
-)
+
+
+def _files(table: sa.Table) -> sa.Select[Any]:
+    return (
+        sa.select(
+            table.c.guid,
+            table.c.content_type,
+            table.c.byte_size,
+            table.c.sha256,
+            sa.and_(table.c.generation_guid.is_not(None), generations.c.guid.is_(None)),
+        )
+        .select_from(table)
+        .outerjoin(generations, generations.c.guid == table.c.generation_guid)
+        .where(table.c.guid.in_(_GUIDS))
+    )
+
+
+_GUIDS_AFTER, _TRASHED_AFTER = _guids_after(images), _guids_after(trashed_images)
+_FILES, _TRASHED_FILES = _files(images), _files(trashed_images)
+_TRASHED_ID = sa.select(trashed_images.c.id).where(trashed_images.c.guid == sa.bindparam("guid"))
+
+
+def _to_files(rows: Sequence[Sequence[Any]]) -> list[ImageFile]:
+    return [ImageFile(row[0], ContentType(row[1]), row[2], row[3], bool(row[4])) for row in rows]
 
 
 def to_row(image: ImageDetail) -> dict[str, Any]:

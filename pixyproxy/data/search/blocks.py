@@ -25,7 +25,7 @@ from pixyproxy.data.search.postings import (
     encode,
     tag_term,
 )
-from pixyproxy.data.tables import archive_blocks, images, search_postings
+from pixyproxy.data.tables import archive_blocks, images, search_postings, trashed_images
 
 _ROWS_AT_ONCE = 5_000
 
@@ -34,8 +34,9 @@ class SearchBlocks:
     """Keeps blocks and postings true to the rows of images.
 
     A block is made when its last id was given out a while ago, longer than any transaction lives:
-    no row is added to it any more. What is changed later is marked by the transaction that
-    changes the row.
+    no row is added to it any more, but out of the trash. What is changed later is marked by the
+    transaction that changes the row. Postings have the images in the trash too, marked as deleted:
+    one that is restored has only to be counted again.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class SearchBlocks:
             ids = {"first": block * self._block_size, "last": (block + 1) * self._block_size - 1}
             state = await context.execute(_STATE, ids)
             rows = [IndexedRow(*row) for row in await context.execute(_ROWS, ids)]
-        made = await asyncio.to_thread(_make_block, block, rows, self._block_size)
+            # Whatever moves between the two meanwhile changes the state.
+            trashed = [IndexedRow(*row) for row in await context.execute(_TRASHED_ROWS, ids)]
+        made = await asyncio.to_thread(_make_block, block, rows, trashed, self._block_size)
         async with self._open_context() as context:
             await context.begin_transaction()
             # On MySQL this also holds back who is about to change one of the rows.
@@ -89,15 +92,14 @@ class SearchBlocks:
 
         Nothing must have been read in the transaction before the image's row was locked.
         """
-        block = id_ // self._block_size
-        if block >= await count_blocks(context):
-            return
-        ((stats, deleted),) = await context.execute(_LOCKED_BLOCK, {"number": block})
-        counts = _read_stats(stats)
-        counts[_kind(image)] -= Counted(1, image.byte_size)
-        bits = decode(deleted or b"", self._block_size) | 1 << id_ % self._block_size
-        parameters = {"stats": _write_stats(counts), "bits": encode(bits, self._block_size)}
-        await context.execute(_UNCOUNT, {"number": block} | parameters)
+        await self._recount(context, id_, image, is_there=False)
+
+    async def mark_restored(self, context: DatabaseContext, id_: int, image: ImageDetail) -> None:
+        """Count an image again that was just restored, in the same transaction.
+
+        Nothing must have been read in the transaction before the image's row was added.
+        """
+        await self._recount(context, id_, image, is_there=True)
 
     async def get_stats(self, context: DatabaseContext) -> list[StatsEntry]:
         """Return counts and bytes by day, model and format, the newest day first."""
@@ -121,6 +123,26 @@ class SearchBlocks:
             for (day, model, content_type), counted in sorted(counts.items(), reverse=True)
             if counted.images
         ]
+
+    async def _recount(
+        self, context: DatabaseContext, id_: int, image: ImageDetail, *, is_there: bool
+    ) -> None:
+        block = id_ // self._block_size
+        if block >= await count_blocks(context):
+            return
+        ((stats, deleted),) = await context.execute(_LOCKED_BLOCK, {"number": block})
+        counts = _read_stats(stats)
+        change = 1 if is_there else -1
+        counts[_kind(image)] += Counted(change, change * image.byte_size)
+        bit = 1 << id_ % self._block_size
+        bits = decode(deleted or b"", self._block_size)
+        bits = bits & ~bit if is_there else bits | bit
+        changed = {
+            "change": change,
+            "stats": _write_stats(counts),
+            "bits": encode(bits, self._block_size),
+        }
+        await context.execute(_RECOUNT, {"number": block} | changed)
 
     async def _add_posting(
         self, context: DatabaseContext, block: int, term: bytes, id_: int
@@ -146,9 +168,6 @@ class Counted:
     def __add__(self, other: "Counted") -> "Counted":
         return Counted(self.images + other.images, self.bytes + other.bytes)
 
-    def __sub__(self, other: "Counted") -> "Counted":
-        return Counted(self.images - other.images, self.bytes - other.bytes)
-
 
 Kind = tuple[str, str, str]
 """A day as in 2026-11-20, a model and a media type."""
@@ -161,15 +180,23 @@ class _Block:
     postings: list[dict[str, Any]]
 
 
-def _make_block(block: int, rows: Sequence[IndexedRow], block_size: int) -> _Block:
+def _make_block(
+    block: int, rows: Sequence[IndexedRow], trashed: Sequence[IndexedRow], block_size: int
+) -> _Block:
+    deleted = sum(1 << row.id % block_size for row in trashed)
     counts: Counts = defaultdict(Counted)
     for row in rows:
         counts[_kind(row)] += Counted(1, row.byte_size)
     return _Block(
-        {"block": block, "image_count": len(rows), "stats": _write_stats(counts)},
+        {
+            "block": block,
+            "image_count": len(rows),
+            "stats": _write_stats(counts),
+            "deleted": encode(deleted, block_size) if deleted else None,
+        },
         [
             {"block": block, "term": term, "images": stored}
-            for term, stored in build_postings(rows, block_size)
+            for term, stored in build_postings([*rows, *trashed], block_size)
         ],
     )
 
@@ -197,6 +224,10 @@ _ROWS = (
     .where(_IN_BLOCK)
     .order_by(images.c.id)
 )
+_TRASHED_ROWS = sa.select(
+    trashed_images.c.image_id,
+    *(trashed_images.c[field.name] for field in fields(IndexedRow) if field.name != "id"),
+).where(trashed_images.c.image_id.between(sa.bindparam("first"), sa.bindparam("last")))
 _STATE = sa.select(sa.func.count(), sa.func.max(images.c.updated_at)).where(_IN_BLOCK)
 _LOCKED_STATE = _STATE.with_for_update(read=True)
 _INSERT_BLOCK = sa.insert(archive_blocks)
@@ -209,11 +240,11 @@ _STATS = sa.select(archive_blocks.c.stats)
 _LOCKED_BLOCK = (
     sa.select(archive_blocks.c.stats, archive_blocks.c.deleted).where(_IT).with_for_update()
 )
-_UNCOUNT = (
+_RECOUNT = (
     sa.update(archive_blocks)
     .where(_IT)
     .values(
-        image_count=archive_blocks.c.image_count - 1,
+        image_count=archive_blocks.c.image_count + sa.bindparam("change", type_=sa.Integer),
         stats=sa.bindparam("stats"),
         deleted=sa.bindparam("bits"),
     )

@@ -28,7 +28,8 @@ _MAX_CHUNK = 1000
 """How many rows more than wanted are asked at first, and how many at once after."""
 _TRUST_S = 5.0
 """How long it is believed that no block was added and no image in one was deleted. Where one was,
-the answer is the same, but more rows are asked for it."""
+the answer is the same, but more rows are asked for it; one that another process has restored may be
+missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +112,10 @@ class SearchIndex:
                 break
             count, below = count - images_, block * self._block_size
         return IdRange(below=below), count
+
+    def look_anew(self) -> None:
+        """Believe nothing of what is remembered: an image that was deleted is back."""
+        self._trusted_until = float("-inf")
 
     async def _count_all(self, context: DatabaseContext) -> int:
         border = await self._count_blocks(context) * self._block_size

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -105,18 +105,9 @@ class FileCheck:
         database is unavailable.
         """
         rows_at_once = ROWS_AT_ONCE if mb_per_s is None else 1
-        async with self._repository.open_context() as context:
-            last_id = await self._repository.get_last_id(context)
-        after_id = 0 if after is None else await self._id_of(after)
         loop = asyncio.get_running_loop()
         due = loop.time()
-        while True:
-            async with self._repository.open_context() as context:
-                rows = await self._repository.list_guids(
-                    context, after_id=after_id, limit=ROWS_AT_ONCE
-                )
-            if not rows:
-                return
+        async for rows, share_of in self._list_rows(after):
             for start in range(0, len(rows), rows_at_once):
                 some = rows[start : start + rows_at_once]
                 guids = [guid for _, guid in some]
@@ -124,31 +115,54 @@ class FileCheck:
                 for fault in await confirmed(self._look, guids, lambda fault: fault.guid or ""):
                     yield fault
                 size = sum(file.byte_size for file in files.values())
-                yield CheckProgress(
-                    "rows", len(some), min(1, some[-1][0] / last_id), size, guids[-1]
-                )
+                yield CheckProgress("rows", len(some), share_of(some[-1][0]), size, guids[-1])
                 if mb_per_s is not None:
                     # What a slow disk has lost is not caught up with a burst.
                     due = max(due, loop.time() - 1) + size / (mb_per_s * 1e6)
                     await asyncio.sleep(due - loop.time())
-            after_id = rows[-1][0]
 
     async def get_files(self, guids: Collection[str]) -> dict[str, ImageFile]:
-        """Return what the rows with these GUIDs say of their files."""
+        """Return what the rows with these GUIDs, in the trash or not, say of their files."""
         if not guids:
             return {}
         async with self._repository.open_context() as context:
             files = await self._repository.get_files(context, list(guids))
-        return {file.guid: file for file in files}
+            found = {file.guid: file for file in files}
+            if others := [guid for guid in guids if guid not in found]:
+                trashed = await self._repository.get_trashed_files(context, others)
+                found |= {file.guid: file for file in trashed}
+        return found
 
-    async def _id_of(self, guid: str) -> int:
+    async def _list_rows(
+        self, after: str | None
+    ) -> AsyncGenerator[tuple[Sequence[tuple[int, str]], Callable[[int], float]], None]:
+        """Yield ids and GUIDs, the images' and then the trash's, and how far an id is."""
+        in_trash, after_id = (False, 0) if after is None else await self._place_of(after)
+        async with self._repository.open_context() as context:
+            last_id = await self._repository.get_last_id(context)
+        for list_guids, share_of in (
+            (self._repository.list_guids, lambda id_: min(1, id_ / last_id)),
+            (self._repository.list_trashed_guids, lambda _: 1),
+        )[in_trash:]:
+            while True:
+                async with self._repository.open_context() as context:
+                    rows = await list_guids(context, after_id=after_id, limit=ROWS_AT_ONCE)
+                if not rows:
+                    break
+                yield rows, share_of
+                after_id = rows[-1][0]
+            after_id = 0
+
+    async def _place_of(self, guid: str) -> tuple[bool, int]:
+        """Return whether an image is in the trash, and its id."""
         async with self._repository.open_context() as context:
             found = await self._repository.find_images(
                 context, ImageCriteria(guid=guid), IdRange(), limit=1
             )
-        if not found:
+            trashed_id = await self._repository.get_trashed_id(context, guid)
+        if not found and trashed_id is None:
             raise ImageNotFoundError
-        return found[0][0]
+        return (False, found[0][0]) if found else (True, trashed_id or 0)
 
     async def _look(self, guids: Collection[str]) -> list[Fault]:
         files = await self.get_files(guids)

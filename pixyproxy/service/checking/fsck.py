@@ -191,4 +191,4 @@ class Fsck:
         if not guids:
             return set()
         async with self._repository.open_context() as context:
-            return await self._repository.get_deleted(context, list(guids))
+            return await self._repository.get_tombstoned(context, list(guids))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pixyproxy.core.exceptions import PixyProxyException, StorageException
 from pixyproxy.core.fields import Text
 from pixyproxy.service.curating.curation import Curation, TagChange
+from pixyproxy.service.curating.trash import Trash
 from pixyproxy.service.validation import validate
 
 MAX_BATCH = 500
@@ -51,8 +52,9 @@ class BatchResult(BaseModel):
 class Batches:
     """Changes and deletes many images. Raises ConstraintViolationError where nothing is begun."""
 
-    def __init__(self, curation: Curation) -> None:
+    def __init__(self, curation: Curation, trash: Trash) -> None:
         self._curation = curation
+        self._trash = trash
 
     async def update_images(self, given: dict[str, Any]) -> BatchResult:
         """Give images tags, or take them away, each image in a transaction of its own."""
@@ -64,9 +66,19 @@ class Batches:
         )
 
     async def delete_images(self, given: dict[str, Any]) -> BatchResult:
-        """Delete images for good, with their bytes."""
+        """Delete images: into the trash where there is one, else for good, with their bytes."""
         batch = validate(ImageBatch, given)
         return await _do_to_each(batch.guids, self._curation.delete_image)
+
+    async def restore_images(self, given: dict[str, Any]) -> BatchResult:
+        """Take images out of the trash, to where they were."""
+        batch = validate(ImageBatch, given)
+        return await _do_to_each(batch.guids, self._trash.restore_image)
+
+    async def purge_images(self, given: dict[str, Any]) -> BatchResult:
+        """Delete images for good, with their bytes, be they in the trash or not."""
+        batch = validate(ImageBatch, given)
+        return await _do_to_each(batch.guids, self._trash.purge_image)
 
 
 async def _do_to_each(guids: list[str], do: Callable[[str], Awaitable[Any]]) -> BatchResult:

@@ -73,35 +73,47 @@ class Curation:
         *,
         store: ImageStore,
         forget: Forget,
+        trash_days: int = 0,
     ) -> None:
         self._repository = repository
         self._curation = curation
         self._blocks = blocks
         self._store = store
         self._forget = forget
+        self._trashed_for = timedelta(days=trash_days)
 
-    async def delete_image(self, guid: str) -> ImageDetail:
-        """Delete an image for good: its row, then its bytes; return what it was.
+    async def delete_image(self, guid: str, *, for_good: bool = False) -> ImageDetail:
+        """Delete an image, into the trash where there is one; return what it was.
 
-        Where the bytes cannot be deleted now, they are served no more, and deleted later.
-        Raises ImageNotFoundError and ImageGoneError.
+        For good: its row, then its bytes. Where the bytes cannot be deleted now, they are served
+        no more, and deleted later. Raises ImageNotFoundError and ImageGoneError.
         """
+        now = datetime.now(UTC)
+        kept_until = None if for_good or not self._trashed_for else now + self._trashed_for
         async with self._curation.open_context() as context:
             await context.begin_transaction()
             found = await self._curation.lock_image(context, guid) if is_guid(guid) else None
             if found is not None:
-                await self._curation.delete(context, *found, datetime.now(UTC))
+                await self._curation.delete(context, *found, now, kept_until=kept_until)
                 await context.commit_transaction()
         if found is None:
             raise await why_absent(self._repository, guid)
         _, image = found
-        logger.info("deleted image %s", guid)
-        await self._forget(guid)
-        try:
-            await self._delete_bytes(guid, image.content_type)
-        except StorageException as error:
-            logger.warning("bytes of %s cannot be deleted yet: %s", guid, error.reason)
+        if kept_until is None:
+            await self.finish_deletion(image)
+        else:
+            logger.info("moved image %s to the trash", guid)
+            await self._forget(guid)
         return image
+
+    async def finish_deletion(self, image: ImageDetail) -> None:
+        """Delete the bytes of an image that has become a tombstone, now if possible."""
+        logger.info("deleted image %s", image.guid)
+        await self._forget(image.guid)
+        try:
+            await self._delete_bytes(image.guid, image.content_type)
+        except StorageException as error:
+            logger.warning("bytes of %s cannot be deleted yet: %s", image.guid, error.reason)
 
     async def update_image(self, guid: str, changes: dict[str, Any]) -> ImageDetail:
         """Give an image tags, or take them away; return what it is now.
@@ -112,6 +124,8 @@ class Curation:
         async with self._curation.open_context() as context:
             if change.add_tags and await self._repository.get_images(context, [guid]):
                 await self._curation.add_tags(context, change.add_tags)
+        # In a context of its own: none may hold a connection while it waits for its turn to write.
+        async with self._curation.open_context() as context:
             await context.begin_transaction()
             found = await self._curation.lock_image(context, guid) if is_guid(guid) else None
             if found is not None:

@@ -10,6 +10,7 @@ from pixyproxy.core.tasks import end_tasks
 from pixyproxy.data.repositories.images import ImageRepositoryInterface
 from pixyproxy.data.search.blocks import SearchBlocks
 from pixyproxy.service.curating.curation import Curation
+from pixyproxy.service.curating.trash import Trash
 
 logger = logging.getLogger(__name__)
 
@@ -20,13 +21,17 @@ SETTLED_S = 60.0
 
 
 class Housekeeping:
-    """Puts older images into blocks for search, and finishes deletions that were cut short."""
+    """Puts older images into blocks for search, and ends deletions.
+
+    Those that were cut short, and those of images that have been in the trash for their time.
+    """
 
     def __init__(
         self,
         repository: ImageRepositoryInterface,
         blocks: SearchBlocks,
         curation: Curation,
+        trash: Trash,
         *,
         interval_s: float = INTERVAL_S,
         settled_s: float = SETTLED_S,
@@ -34,6 +39,7 @@ class Housekeeping:
         self._repository = repository
         self._blocks = blocks
         self._curation = curation
+        self._trash = trash
         self._interval_s = interval_s
         self._settled_s = settled_s
         self._seen: deque[tuple[float, int]] = deque()
@@ -50,7 +56,11 @@ class Housekeeping:
 
     async def tidy(self) -> None:
         """Do what is to be done now."""
-        for do in (self._curation.finish_deletions, self._add_blocks):
+        for do in (
+            self._curation.finish_deletions,
+            self._trash.purge_expired,
+            self._add_blocks,
+        ):
             try:
                 await do()
             except StorageException as error:

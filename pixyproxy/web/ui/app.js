@@ -10,12 +10,14 @@ import { Finder } from "./find.js";
 import { Grid } from "./grid.js";
 import { listenToKeys } from "./keyboard.js";
 import { ImageList, placeOf } from "./list.js";
+import { tellOthers } from "./live.js";
 import { Maker } from "./make.js";
 import { notices } from "./notices.js";
 import { Queue } from "./queue.js";
 import { Rail } from "./rail.js";
 import { filterOf, route, searchOf, startOf } from "./route.js";
 import { dayOf, showNumber, t } from "./text.js";
+import { HAS_TRASH, showTrash } from "./trash.js";
 
 const AT_TOP_PX = 80;
 
@@ -53,6 +55,9 @@ const help = button({
   class: "bare",
   onclick: showHelp,
 });
+const bin =
+  HAS_TRASH &&
+  button({ words: t("trash"), look: "trash", only: true, class: "bare bin", onclick: showTrash });
 const header = h(
   "header",
   { class: "top" },
@@ -63,7 +68,7 @@ const header = h(
     "PixyProxy",
   ),
   finder,
-  h("div", { class: "corner" }, h("span", { class: "away" }, t("away")), count, help),
+  h("div", { class: "corner" }, h("span", { class: "away" }, t("away")), count, bin, help),
 );
 const main = h(
   "main",
@@ -144,6 +149,16 @@ function pending() {
   return grid.list ? [...grid.list.hidden] : [];
 }
 
+/**
+ * Show images again that were taken out of the trash.
+ * @param {string[]} guids
+ */
+function comeBack(guids) {
+  for (const guid of guids) grid.list?.hidden.delete(guid);
+  deletion.resumed = deletion.resumed.filter((guid) => !guids.includes(guid));
+  restore();
+}
+
 function showState() {
   const { list } = grid;
   const isEmpty = Boolean(list?.atTop && list.atEnd && !grid.loaded().length);
@@ -221,6 +236,11 @@ hear("shown", (images) => {
   total += images.length;
   showState();
 });
+hear("restored", (guids) => {
+  comeBack(guids);
+  tellOthers("back", guids);
+});
+hear("elsewhere:back", comeBack);
 hear("tag", ({ guids, ...change }) => curator.tag(guids, change));
 hear("compare", compare);
 hear("draw", (image) => maker.again(image));

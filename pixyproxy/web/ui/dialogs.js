@@ -54,7 +54,7 @@ export function showHelp() {
   const lines = t("keys-list")
     .split("\n")
     .map((line) => line.split(" | "));
-  open(
+  openDialog(
     t("keys"),
     "box keys",
     h(
@@ -102,7 +102,7 @@ export function compare([one, other]) {
   line.addEventListener("input", move);
   move();
   stage.style.aspectRatio = `${one.width} / ${one.height}`;
-  open(
+  openDialog(
     t("compare"),
     "box compare",
     stage,
@@ -115,7 +115,7 @@ export function compare([one, other]) {
  * @param {string} look
  * @param {...import("./dom.js").Child} content
  */
-function open(title, look, ...content) {
+export function openDialog(title, look, ...content) {
   const close = () => dialog.close();
   const dialog = h(
     "dialog",

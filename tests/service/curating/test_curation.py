@@ -179,6 +179,7 @@ async def test_housekeeping_makes_blocks_of_what_is_settled(kept: Kept, database
         ImageRepository(database.open_context),
         SearchBlocks(database.open_context, block_size=BLOCK_SIZE),
         kept.services.curation,
+        kept.services.trash,
         settled_s=0,
     )
     await housekeeping.tidy()
@@ -187,6 +188,7 @@ async def test_housekeeping_makes_blocks_of_what_is_settled(kept: Kept, database
         ImageRepository(database.open_context),
         SearchBlocks(database.open_context, block_size=BLOCK_SIZE // 2),
         kept.services.curation,
+        kept.services.trash,
         settled_s=60,
     )
     await patient.tidy()
