@@ -134,6 +134,6 @@ def test_no_two_test_files_have_one_name_and_none_imports_another() -> None:
     assert sorted(names) == sorted(set(names))
     for path in files:
         assert (
-            re.findall(r"^from tests\.[\w.]*\btest_\w+ import", path.read_text(), re.MULTILINE)
+            re.findall(r"^ *from tests\.[\w.]*\btest_\w+ import", path.read_text(), re.MULTILINE)
             == []
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
@@ -48,6 +49,22 @@ def fill(service: Service, count: int = 12) -> list[dict[str, Any]]:
         for number in range(count)
     ]
     return images[::-1]
+
+
+def overflow_of(page: Page) -> int:
+    """Return how many pixels a page scrolls sideways."""
+    return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+
+def look_with_axe(page: Page) -> None:
+    """Find nothing that screen readers and keyboards would stumble over."""
+    page.evaluate("Promise.all(document.getAnimations().map(each => each.finished.catch(() => 0)))")
+    violations = Axe().run(page).response["violations"]
+    found = [
+        (each["id"], each["impact"], [node["html"][:200] for node in each["nodes"]][:3])
+        for each in violations
+    ]
+    assert found == []
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, expect
 
 from pixyproxy.web.assets import GRAPHIQL, SWAGGER
 from tests.support.servers import Service
+from tests.support.sockets import KEY
 from tests.ui.conftest import OpenPage, draw
 
 UPSTREAM = {
@@ -71,8 +72,6 @@ def test_graphiql_runs_its_examples(own_service: Service, open_page: OpenPage) -
 
 
 def test_graphiql_takes_the_key(tmp_path, open_page: OpenPage) -> None:
-    from tests.ui.test_keys import KEY
-
     with Service(tmp_path / "service", api_keys=KEY, generator="sketch") as service:
         faults: list[str] = []
         with open_page(service, "/graphql", faults=faults) as page:

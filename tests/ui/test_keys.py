@@ -8,9 +8,9 @@ from playwright.sync_api import expect
 
 from tests.support.programs import require_program
 from tests.support.servers import Service
+from tests.support.sockets import KEY
 from tests.ui.conftest import OpenPage
 
-KEY = "N7mYcQ4w-tests-only-9fKz"
 OTHER_KEY = "pD4-uH8nC1yE6aGq5MzR"
 
 

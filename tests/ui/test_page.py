@@ -4,12 +4,11 @@ import re
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.support.processes import ROOT
 from tests.support.servers import Service
-from tests.ui.conftest import OpenPage
+from tests.ui.conftest import OpenPage, look_with_axe, overflow_of
 
 MAX_BYTES = 150_000
 MAX_PAINT_MS = 500
@@ -67,10 +66,6 @@ def test_nothing_scrolls_sideways(service: Service, open_page: OpenPage, width: 
         assert overflow_of(page) <= 0
 
 
-def overflow_of(page: Page) -> int:
-    return int(page.evaluate("document.documentElement.scrollWidth - innerWidth"))
-
-
 def test_dark_follows_the_system(service: Service, open_page: OpenPage) -> None:
     shades = []
     for scheme in ("light", "dark"):
@@ -112,13 +107,3 @@ def test_axe_finds_nothing(service: Service, open_page: OpenPage, scheme: str) -
         page.keyboard.press("?")
         expect(page.get_by_role("dialog", name="Shortcuts")).to_be_visible()
         look_with_axe(page)
-
-
-def look_with_axe(page: Page) -> None:
-    page.evaluate("Promise.all(document.getAnimations().map(each => each.finished.catch(() => 0)))")
-    violations = Axe().run(page).response["violations"]
-    found = [
-        (each["id"], each["impact"], [node["html"][:200] for node in each["nodes"]][:3])
-        for each in violations
-    ]
-    assert found == []

@@ -9,8 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.programs import require_program
 from tests.support.servers import Service
-from tests.ui.conftest import OpenPage, fill
-from tests.ui.test_page import look_with_axe, overflow_of
+from tests.ui.conftest import OpenPage, fill, look_with_axe, overflow_of
 
 
 @pytest.fixture
