@@ -62,6 +62,7 @@ class SqliteConnection(aiosqlite.Connection):
         self._thread.daemon = True
         self._closing = closing
         self._abandoned = False
+        self._stopped: asyncio.Future[Any] | None = None
 
     def cursor(self) -> "_Cursor":  # type: ignore[override]  # no trip for a cursor
         """Return a cursor for one statement."""
@@ -87,14 +88,18 @@ class SqliteConnection(aiosqlite.Connection):
             await super().close()
 
     def stop(self) -> asyncio.Future[Any] | None:
-        """Have the thread close the connection and end, when what it does now is done."""
-        # aiosqlite forgets a connection whose opening was cancelled.
-        self._tx.put_nowait((None, self._close_opened))
-        future = super().stop()
-        if future is not None:
-            self._closing.add(future)
-            future.add_done_callback(self._closing.discard)
-        return future
+        """Have the thread close the connection and end, when what it does now is done.
+
+        What is asked of a thread that has ended is never done, so it is told only once.
+        """
+        if self._stopped is None:
+            # aiosqlite forgets a connection whose opening was cancelled.
+            self._tx.put_nowait((None, self._close_opened))
+            self._stopped = super().stop()
+            if self._stopped is not None:
+                self._closing.add(self._stopped)
+                self._stopped.add_done_callback(self._closing.discard)
+        return self._stopped
 
     def _open(self) -> sqlite3.Connection:
         self._opened = self._open_file()

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from pixyproxy.core.exceptions import DatabaseUnavailableError
 from pixyproxy.core.models import ImageDetail
 from pixyproxy.data import init
 from pixyproxy.data.init import DEADLINE_S, Database
-from pixyproxy.data.sqlite import SqliteConnection
+from pixyproxy.data.sqlite import SqliteConnection, connect_to_sqlite
 from tests.support.databases import open_database
 from tests.support.rows import count_images, keep, make_image, open_raw, repository
 
@@ -276,6 +277,18 @@ async def test_a_check_finds_what_cannot_be_written(mysql_url: str) -> None:
             await database.check()
     finally:
         await database.aclose()
+
+
+async def test_a_connection_that_has_ended_is_not_waited_for(tmp_path: Path) -> None:
+    closing: set[asyncio.Future[Any]] = set()
+    connection = connect_to_sqlite(str(tmp_path / "a.db"), closing=closing, lock_timeout_s=1)
+    await connection
+    async with asyncio.timeout(IN_TIME_S):
+        for _ in range(2):
+            stopped = connection.stop()
+            assert stopped is not None
+            await stopped
+    assert closing == set()
 
 
 async def test_closing_ends_all_threads(sqlite_url: str) -> None:
