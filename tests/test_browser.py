@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from PIL import Image
 
 from tests.support.browser import open_in_browser
@@ -17,6 +18,8 @@ from tests.support.files import kept_files
 from tests.support.installing import install_npm_packages
 from tests.support.processes import ROOT
 from tests.support.servers import Service
+
+pytestmark = pytest.mark.slow
 
 KEY = "N7mYcQ4w-tests-only-9fKz"
 PAGE = """<!doctype html><title>A frontend</title>

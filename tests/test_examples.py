@@ -19,6 +19,8 @@ from tests.support.processes import ROOT, environment
 from tests.support.programs import require_program
 from tests.support.servers import Service
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = ROOT / "examples"
 KEY = "N7mYcQ4w-tests-only-9fKz"
 

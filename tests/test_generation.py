@@ -427,6 +427,7 @@ async def test_a_paid_image_is_held_until_it_can_be_kept(
     assert model_server.posts == 1
 
 
+@pytest.mark.slow
 async def test_a_paid_image_that_cannot_be_kept_to_the_end_is_named_in_the_log(
     model_settings: MakeSettings, model_server: ModelServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,6 +17,8 @@ from tests.support.processes import ROOT
 from tests.support.programs import require_program
 from tests.support.servers import Service
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = Path(__file__).parent / "graphql_clients"
 PAGE = (ROOT / "docs/graphql-clients.md").read_text()
 KEY = "N7mYcQ4w-tests-only-9fKz"

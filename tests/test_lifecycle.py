@@ -12,6 +12,8 @@ from tests.support import model_server as ms
 from tests.support.model_server import ModelServer
 from tests.support.servers import LOG_LINE, STOPPED, Service
 
+pytestmark = pytest.mark.slow
+
 KEY = "N7mYcQ4w-tests-only-9fKz"
 
 

@@ -18,6 +18,8 @@ from tests.support.processes import run
 from tests.support.rows import raw
 from tests.support.servers import Service
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def storage(object_storage: ObjectStorage) -> Iterator[ObjectStorage]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.support.commands import fsck, generate, path_of
 from tests.support.model_server import ModelServer, image, png
@@ -18,6 +19,7 @@ from tests.support.rows import raw
 from tests.support.servers import Service
 
 
+@pytest.mark.slow
 def test_faults_are_told_and_mended(tmp_path: Path, database_url: str) -> None:
     assert fsck(tmp_path, database_url=database_url) == (
         0,
@@ -127,6 +129,7 @@ def count_shards(folder: Path) -> int:
     return len({path.parent for path in (folder / "images").rglob("*.png")})
 
 
+@pytest.mark.slow
 def test_what_may_not_be_read_is_told(tmp_path: Path) -> None:
     file, shard, parent = [generate(tmp_path) for _ in range(3)]
     closed = [

@@ -112,11 +112,13 @@ def test_every_command_can_be_told_its_archive(tmp_path: Path) -> None:
     assert not (tmp_path / "images").exists()
 
 
+@pytest.mark.slow
 def test_a_table_is_for_terminals(tmp_path: Path, archive: dict[str, str]) -> None:
     result, _ = run_on_terminal(tmp_path, "search", "fox")
     assert json.loads(result.stdout)["prompt"] == "a red fox"
 
 
+@pytest.mark.slow
 def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path) -> None:
     variables = {"PYTHONIOENCODING": "ascii"}
     result = run(tmp_path, "generate", "ein Fuchs im Grünen 🦊", "--size", "64x64")

@@ -25,6 +25,8 @@ from tests.support.processes import PATIENT, environment, run_on_terminal, start
 from tests.support.rows import raw
 from tests.support.servers import Service
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def archive(tmp_path: Path, database_url: str) -> Archive:

@@ -64,6 +64,7 @@ def test_no_command_of_the_trash_makes_an_archive(
     assert not (tmp_path / "pixyproxy.db").exists()
 
 
+@pytest.mark.slow
 def test_an_export_has_no_trash(tmp_path: Path, database_url: str) -> None:
     kept, image = (generate(tmp_path, database_url=database_url) for _ in range(2))
     export = ("export", str(tmp_path / "export"))

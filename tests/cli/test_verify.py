@@ -6,10 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.archives import Archive, make_pictures
 from tests.support.model_server import noise_png
 from tests.support.problems import assert_one_clear_line
 from tests.support.processes import environment
+
+pytestmark = pytest.mark.slow
 
 
 def test_files_are_read_against_their_rows(tmp_path: Path, database_url: str) -> None:

@@ -98,6 +98,7 @@ async def test_several_processes_migrate_at_once(
     await assert_usable(empty_database_url)
 
 
+@pytest.mark.slow
 async def test_an_interrupted_migration_can_be_run_again(
     empty_database_url: str, tmp_path: Path, output: IO[bytes]
 ) -> None:

@@ -14,6 +14,8 @@ from tests.support.installing import install_npm_packages, installing, run
 from tests.support.programs import require_program
 from tests.support.servers import Service
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parent
 KEY = "N7mYcQ4w-tests-only-9fKz"
 TOLD = {

@@ -39,6 +39,7 @@ def make_cache() -> DocumentCache:
     return DocumentCache(SCHEMA, Limits())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", DOCUMENTS.values(), ids=DOCUMENTS.keys())
 def test_a_document_takes_no_more_memory_than_is_reckoned(query: str) -> None:
     cache = make_cache()

@@ -176,6 +176,7 @@ async def test_nothing_is_served_before_the_key_came(service: Service) -> None:
         assert await client.close_code() == 4401
 
 
+@pytest.mark.slow
 async def test_who_says_nothing_is_shut_out(service: Service) -> None:
     async with opened(service) as client:
         await client.send(type="ping")
@@ -514,6 +515,7 @@ async def test_nothing_is_left_of_a_follower_who_goes(
         model_server.release()
 
 
+@pytest.mark.slow
 async def test_a_service_that_drains_closes_its_sockets(
     tmp_path: Path, model_server: ModelServer
 ) -> None:

@@ -20,6 +20,14 @@ from playwright.sync_api import (
 from tests.support.programs import require_program
 from tests.support.servers import Service
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A browser takes minutes for all of them."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.slow)
+
+
 PROMPTS = [
     "a red fox in the snow",
     "a lighthouse at night",

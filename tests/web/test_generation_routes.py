@@ -142,6 +142,7 @@ async def test_who_has_waited_long_enough_is_told_where_it_goes_on(
     assert len(model_server.ledger) == 1
 
 
+@pytest.mark.slow
 async def test_where_it_goes_on_is_told_though_the_database_is_gone(
     make_settings: MakeSettings, model_server: ModelServer, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ PROMPTS = st.text(
 PATH = re.compile(r"([0-9a-f]{2})/([0-9a-f]{2})/\1\2[0-9a-f]{4}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.png")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite", "mysql"])
 @settings(
     deadline=None,

@@ -290,6 +290,7 @@ async def test_a_websocket_is_refused(hasty: Service) -> None:
     assert "Traceback" not in hasty.log
 
 
+@pytest.mark.slow
 async def test_five_hundred_dripping_connections_leave_others_served(tmp_path: Path) -> None:
     """Half of them drip their head, half a body, a byte a second; all are closed in the end."""
     drips = [HEAD + b"X-Long: " + b"x" * 100, POST + b"Content-Length: 100\r\n\r\n" + b" " * 100]

@@ -63,6 +63,7 @@ async def test_a_key_that_was_made_in_between_is_taken(
         assert await get_secret(context, "a") == others[0]
 
 
+@pytest.mark.slow
 def test_several_processes_begin_at_once(database_url: str) -> None:
     processes = [
         subprocess.Popen(

@@ -221,6 +221,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [False, True], ids=["as kept", "changed since"])
 def test_searches_find_what_a_plain_loop_finds(
     runner: asyncio.Runner, sqlite_url: str, mysql_url: str, *, changed: bool

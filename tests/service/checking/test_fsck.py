@@ -28,7 +28,10 @@ WEBP = picture(128, 96, image_format="WEBP")
 
 
 @pytest.fixture
-async def kept(make_settings: MakeSettings, database_url: str) -> AsyncIterator[Kept]:
+async def kept(
+    make_settings: MakeSettings, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Kept]:
+    monkeypatch.setattr("pixyproxy.service.checking.files.PAUSE_S", 0.1)
     settings = make_settings(database_url=database_url)
     async with open_services(settings) as services:
         yield Kept(services, database_url, settings.images)

@@ -488,6 +488,7 @@ async def test_what_was_not_accepted_can_be_cancelled(
     assert cancelled.status is GenerationStatus.CANCELLED
 
 
+@pytest.mark.slow
 async def test_a_late_answer_wins_over_a_retry_that_failed(
     settings: Settings, model_server: ModelServer
 ) -> None:
@@ -617,6 +618,7 @@ async def test_a_stop_waits_for_an_answer_that_is_late_already(
     assert ended.status is GenerationStatus.SUCCEEDED
 
 
+@pytest.mark.slow
 async def test_a_late_answer_during_a_retry_leaves_the_retry_its_lease(
     settings: Settings, model_server: ModelServer
 ) -> None:
@@ -684,6 +686,7 @@ async def test_a_url_that_fails_for_longer_is_tried_on(
     assert model_server.posts == 1
 
 
+@pytest.mark.slow
 async def test_while_a_late_part_is_kept_the_generation_runs_so_that_a_kill_is_settled(
     settings: Settings, model_server: ModelServer
 ) -> None:

@@ -18,6 +18,8 @@ from tests.support.foreign_clients import run_node, run_python
 from tests.support.model_server import ModelServer
 from tests.support.servers import Service
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def drawing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, ModelServer]]:

@@ -16,6 +16,8 @@ from tests.support.model_server import ModelServer
 from tests.support.openai_errors import assert_openai_error
 from tests.support.servers import Service
 
+pytestmark = pytest.mark.slow
+
 URL = "/v1/images/generations"
 PROMPT = {"prompt": "a red fox", "response_format": "url"}
 ADOPTED = "goes to try"

@@ -234,6 +234,7 @@ async def test_an_upstream_that_knows_no_streams_gives_the_image_all_the_same(
     assert image["guid"] == events[0]["pixyproxy"]["guid"]
 
 
+@pytest.mark.slow
 async def test_while_it_is_drawn_something_comes_every_10_to_15_seconds(
     service_client: httpx2.AsyncClient, model_server: ModelServer
 ) -> None:
