@@ -29,6 +29,7 @@ print(*{"alembic", "aiomysql", "openai"} & set(sys.modules))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("generator", "needed"), [("sketch", set()), ("openai", {"openai"})])
 def test_memory_is_spent_only_on_what_is_needed(
     tmp_path: Path, generator: str, needed: set[str]

@@ -74,6 +74,7 @@ def test_ids_never_repeat() -> None:
     assert len({make_request_id() for _ in range(10_000)}) == 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
 async def test_the_log_of_a_busy_service(
     tmp_path: Path, model_server: ModelServer, level: str

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.mariadb import free_port
 from tests.support.model_server import ModelServer
 from tests.support.processes import run
@@ -14,6 +16,7 @@ def lines_of(output: str) -> dict[str, tuple[str, str]]:
     }
 
 
+@pytest.mark.slow
 def test_all_is_well_on_the_embedded_defaults(tmp_path: Path) -> None:
     result = run(tmp_path, "check")
     assert result.returncode == 0, result.stderr

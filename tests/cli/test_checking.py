@@ -18,8 +18,9 @@ from tests.support.programs import require_program
 from tests.support.rows import raw
 from tests.support.servers import Service
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_faults_are_told_and_mended(tmp_path: Path, database_url: str) -> None:
     assert fsck(tmp_path, database_url=database_url) == (
         0,
@@ -129,7 +130,6 @@ def count_shards(folder: Path) -> int:
     return len({path.parent for path in (folder / "images").rglob("*.png")})
 
 
-@pytest.mark.slow
 def test_what_may_not_be_read_is_told(tmp_path: Path) -> None:
     file, shard, parent = [generate(tmp_path) for _ in range(3)]
     closed = [

@@ -387,6 +387,7 @@ def interrupted(folder: Path, model_server: ModelServer, attempt_status: str) ->
     return found[2], shown(folder, "generations", "show", found[1], **settings)
 
 
+@pytest.mark.slow
 def test_an_interrupted_generation_may_have_been_charged_for(
     tmp_path: Path, model_server: ModelServer
 ) -> None:
@@ -397,6 +398,7 @@ def test_an_interrupted_generation_may_have_been_charged_for(
     assert [attempt["status"] for attempt in generation["attempts"]] == ["unknown"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_generation_that_was_not_accepted_is_queued(
     tmp_path: Path, model_server: ModelServer
 ) -> None:

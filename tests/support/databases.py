@@ -9,7 +9,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy.engine import make_url
 from pixyproxy.data import init
 from pixyproxy.data.init import Database
 from tests.support.processes import PATIENT
+from tests.support.rows import open_raw
 
 
 def open_database(database_url: str, *, pool_size: int) -> Database:
@@ -111,14 +112,7 @@ class MySqlDatabases:
         return self._url.set(database=name).render_as_string(hide_password=False)
 
     def _connect(self) -> Any:
-        return pymysql.connect(
-            host=self._url.host or "127.0.0.1",
-            port=self._url.port or 3306,
-            user=self._url.username,
-            password=self._url.password or "",
-            charset="utf8mb4",
-            autocommit=True,
-        )
+        return open_raw(self._url.render_as_string(hide_password=False))
 
 
 class _Template:
@@ -140,7 +134,8 @@ class _Template:
         """Take out what a test has left; tell whether the database is as it was at first."""
         threads = "SELECT id FROM information_schema.processlist WHERE db = %s"
         for (thread,) in _run(connection, threads, name):
-            _run(connection, f"KILL {thread}")  # a test's service, killed, may hold a lock
+            with suppress(pymysql.err.OperationalError):  # it ends by itself meanwhile
+                _run(connection, f"KILL {thread}")  # a test's service, killed, may hold a lock
         if _tables(connection, name, counted := {}) != self._tables:
             return False
         _run(connection, "SET foreign_key_checks = 0")

@@ -88,6 +88,7 @@ class MariaDB:
             f"--datadir={self._folder}/data",
             f"--socket={self._folder}/socket",
             f"--pid-file={self._folder}/pid",
+            f"--tmpdir={self._folder}",  # a server that starts clears it, of others' files too
             f"--port={self._port}",
             "--bind-address=127.0.0.1",
             "--innodb-buffer-pool-size=64M",

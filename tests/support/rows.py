@@ -66,6 +66,7 @@ def open_raw(database_url: str) -> Any:
         database=url.database,
         charset="utf8mb4",
         autocommit=True,
+        ssl_disabled=True,  # else it reads the system's certificates each time
     )
 
 

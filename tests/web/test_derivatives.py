@@ -204,6 +204,7 @@ async def test_what_is_not_whole_on_disk_is_made_again(
         assert file.read_bytes() == first.content
 
 
+@pytest.mark.slow
 async def test_the_bound_holds_whoever_asks_for_what(
     make_settings: MakeSettings, tmp_path: Path, model_server: ModelServer
 ) -> None:

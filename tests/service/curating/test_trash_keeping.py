@@ -26,7 +26,8 @@ async def services(settings: Settings) -> AsyncIterator[Services]:
 
 
 @pytest.fixture
-def kept(services: Services, settings: Settings) -> Kept:
+def kept(services: Services, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Kept:
+    monkeypatch.setattr("pixyproxy.service.checking.files.PAUSE_S", 0.1)
     return Kept(services, settings.database_url, settings.images)
 
 
