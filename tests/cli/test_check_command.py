@@ -31,15 +31,17 @@ def test_all_is_well_on_the_embedded_defaults(tmp_path: Path) -> None:
 
 def test_each_part_is_tried_though_others_are_wrong(tmp_path: Path) -> None:
     (tmp_path / "images").write_text("this is no folder")
+    nobody = f"http://127.0.0.1:{free_port()}/v1"
     result = run(
         tmp_path,
         "check",
         database_url=f"mysql://somebody:secret-word@127.0.0.1:{free_port()}/x",
-        openai_base_url=f"http://127.0.0.1:{free_port()}/v1",
+        openai_base_url=nobody,
     )
     assert result.returncode == 1
     assert {verdict for verdict, _ in lines_of(result.stdout).values()} == {"wrong"}
     assert len(lines_of(result.stdout)) == 3
+    assert f"cannot be reached at {nobody}" in lines_of(result.stdout)["model server"][1]
     assert "secret-word" not in result.stdout + result.stderr
 
 

@@ -23,6 +23,7 @@ from pixyproxy.core.exceptions import (
     ConstraintViolationError,
     GeneratorAccountError,
     GeneratorTimeoutError,
+    GeneratorUnavailableError,
 )
 from pixyproxy.core.models import GenerationCreate
 from pixyproxy.service.outbound import BoundedTransport, tls_context
@@ -267,7 +268,9 @@ class OpenAIProvider:
         try:
             response = await self.client.models.with_raw_response.list(timeout=CHECK_TIMEOUT_S)
         except openai.APIConnectionError as error:
-            raise failure_of_connection(error.request, error.__cause__) from None
+            raise GeneratorUnavailableError(
+                f"It cannot be reached at {self._server}: {error.__cause__ or error}."
+            ) from None
         listed = read_object(response.content).get("data")
         models = [
             model["id"]
