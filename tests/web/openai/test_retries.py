@@ -14,6 +14,7 @@ import pytest
 from tests.support import model_server as ms
 from tests.support.model_server import ModelServer
 from tests.support.openai_errors import assert_openai_error
+from tests.support.rows import raw
 from tests.support.servers import Service
 
 pytestmark = pytest.mark.slow
@@ -49,6 +50,14 @@ def sdk(service: Service) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(
         base_url=f"{service.origin}/v1", api_key="none", timeout=5, max_retries=2
     )
+
+
+async def delivered(service: Service) -> None:
+    """Wait until it is noted that an answer has arrived, which is after it has."""
+    database = f"sqlite:///{service.folder}/pixyproxy.db"
+    async with asyncio.timeout(60):
+        while raw(database, "SELECT delivered FROM generations") != [(1,)]:
+            await asyncio.sleep(0.02)
 
 
 async def adopted(service: Service, count: int) -> None:
@@ -134,6 +143,7 @@ async def test_what_was_delivered_is_drawn_anew(
 ) -> None:
     async with httpx2.AsyncClient(base_url=lone_service.origin, timeout=60) as client:
         first = await try_number(client, 0)
+        await delivered(lone_service)
         again = await try_number(client, 1)  # of a client whose first try never arrived
 
     assert first.json()["data"] != again.json()["data"]
