@@ -21,9 +21,9 @@ from pydantic_settings import (
 )
 from sqlalchemy.engine import make_url
 
-from pixyproxy.core.addresses import is_loopback, parse_allowed, read_place
+from pixyproxy.core.addresses import is_loopback, read_place
 from pixyproxy.core.api_keys import MAKE_COMMAND, check_api_key
-from pixyproxy.core.setting_kinds import NamePairs, Names, Proxies, Secrets, check_http_url
+from pixyproxy.core.setting_kinds import Hosts, NamePairs, Names, Proxies, Secrets, check_http_url
 from pixyproxy.core.variables import refuse_unknown
 from pixyproxy.service.providers import ProviderOptions
 
@@ -177,7 +177,7 @@ class Settings(BaseSettings):
         description="With less free space (in MB, on the disk of the images or of SQLite), 507 "
         "before anything is paid.",
     )
-    fetch_allow: Names = Field(
+    fetch_allow: Hosts = Field(
         (),
         description="Comma-separated hosts (or host:port) that an image URL may point to "
         "in spite of its address.",
@@ -297,13 +297,6 @@ class Settings(BaseSettings):
         if key and not re.fullmatch(r"[!-~]*", key.get_secret_value().strip()):
             raise ValueError("must be printable ASCII without spaces")
         return key
-
-    @field_validator("fetch_allow")
-    @classmethod
-    def _hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in entries:
-            parse_allowed(entry)
-        return entries
 
     @model_validator(mode="after")
     def _safe_exposure(self) -> Self:

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
+from pixyproxy.core.addresses import parse_allowed
+
 
 def _split(value: Any) -> Any:
     if isinstance(value, str):
@@ -40,9 +42,16 @@ def _check_proxies(entries: tuple[str, ...]) -> tuple[str, ...]:
     return entries
 
 
+def _check_hosts(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in entries:
+        parse_allowed(entry)
+    return entries
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 Proxies = Annotated[Names, AfterValidator(_check_proxies)]
+Hosts = Annotated[Names, AfterValidator(_check_hosts)]
 NamePairs = Annotated[Mapping[str, str] | None, NoDecode, BeforeValidator(_pair)]
 
 
